@@ -1,0 +1,150 @@
+//! What the master wants done.
+
+use crate::event::Command;
+use crate::ids::{AgentName, Epoch, OfferId, Session, TaskId, WriteId};
+use crate::record::{AgentRecord, FrameworkRecord, Notice, OfferEnd, OfferRecord, TaskRecord};
+use proffer_resources::{Amount, Resources};
+use std::time::Duration;
+
+/// Something for the shell to do. Effects of one event are independent of each other but for `after`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Write a Task's status. The answer is [`crate::Event::Written`]. A later write of the same task may replace one
+    /// that has not begun, unless that one is `awaited`.
+    WriteTask {
+        /// Names this write.
+        write: WriteId,
+        /// The task; a task of another UID is not written.
+        task: TaskId,
+        /// The whole new status.
+        record: Box<TaskRecord>,
+        /// Whether something waits for it. Such a write goes first.
+        awaited: bool,
+    },
+    /// Put owner reference and finalizer on a Task. Needs no answer; done after what is awaited.
+    AdoptTask {
+        /// The task.
+        task: TaskId,
+        /// Name and UID of the framework that owns it.
+        framework: (String, String),
+    },
+    /// Take the finalizer off a Task: nothing of it runs any more.
+    ReleaseTask(TaskId),
+    /// Delete a completed Task's object: there are more than its framework keeps.
+    DeleteTask(TaskId),
+    /// Create an Offer object. The answer is [`crate::Event::Written`].
+    CreateOffer {
+        /// Names this write.
+        write: WriteId,
+        /// The offer.
+        offer: Box<OfferRecord>,
+    },
+    /// Write how an offer ended, into its object.
+    CloseOffer {
+        /// The offer.
+        offer: OfferId,
+        /// How.
+        end: OfferEnd,
+        /// Why, for a person.
+        message: String,
+    },
+    /// Delete an Offer object that ended long enough ago.
+    DeleteOffer(OfferId),
+    /// Write a Framework's status. Coalesced: the newest wins.
+    WriteFramework(Box<FrameworkRecord>),
+    /// Write an Agent's status, and make the object first if there is none. Coalesced: the newest wins.
+    WriteAgent(Box<AgentRecord>),
+    /// Send a message to an agent.
+    Send {
+        /// The agent.
+        agent: AgentName,
+        /// The connection; if it has ended, the message is dropped.
+        session: Session,
+        /// The message.
+        message: ToAgent,
+        /// Only once this write is durable; dropped if it fails.
+        after: Option<WriteId>,
+    },
+    /// End a connection.
+    Disconnect {
+        /// The agent.
+        agent: AgentName,
+        /// The connection.
+        session: Session,
+        /// Why, for the log of both sides.
+        why: String,
+    },
+    /// Tell a person.
+    Tell(Notice),
+}
+
+/// A message to an agent. Each carries the leader's epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ToAgent {
+    /// The registration is accepted.
+    Registered {
+        /// The agent's ID, from now on for ever.
+        agent_id: String,
+        /// This leader's epoch.
+        epoch: Epoch,
+    },
+    /// Where to run tasks.
+    Slot {
+        /// This leader's epoch.
+        epoch: Epoch,
+        /// The slot, if there is one that runs.
+        slot: Option<crate::event::Slot>,
+    },
+    /// Run a task.
+    Launch(Box<Launch>),
+    /// End a task.
+    Kill {
+        /// This leader's epoch.
+        epoch: Epoch,
+        /// The task.
+        task: TaskId,
+        /// Name of its framework.
+        framework: String,
+        /// Overrides the grace that the launch had.
+        grace: Option<Duration>,
+    },
+    /// A status is durable here; the agent may forget it.
+    Acknowledge {
+        /// This leader's epoch.
+        epoch: Epoch,
+        /// The task.
+        task: TaskId,
+        /// Name of its framework.
+        framework: String,
+        /// The update's UUID.
+        uuid: Vec<u8>,
+    },
+    /// Are you there?
+    Ping {
+        /// This leader's epoch.
+        epoch: Epoch,
+        /// Counts up.
+        sequence: u64,
+    },
+}
+
+/// What an agent needs to run a task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Launch {
+    /// This leader's epoch.
+    pub epoch: Epoch,
+    /// The task.
+    pub task: TaskId,
+    /// Name of its framework.
+    pub framework: String,
+    /// What it is given, ports included.
+    pub resources: Resources,
+    /// Upper bound of cores, where it differs.
+    pub cpu_limit: Option<Amount>,
+    /// Upper bound of memory in MiB, where it differs.
+    pub mem_limit: Option<Amount>,
+    /// What to run.
+    pub command: Command,
+    /// Between SIGTERM and SIGKILL.
+    pub kill_grace: Duration,
+}

@@ -1,0 +1,318 @@
+//! What the master hears: objects, agents, finished writes, time.
+
+use crate::ids::{AgentName, Epoch, ObjectKey, OfferId, Session, TaskId, WriteId};
+use crate::record::TaskRecord;
+use proffer_mesos_api::{Reason, TaskState};
+use proffer_resources::{Amount, Ranges, Resources};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Everything that can happen to the master.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A Framework object was created or changed, or is seen for the first time.
+    FrameworkApplied(FrameworkObject),
+    /// A Framework object is gone or is being deleted.
+    FrameworkDeleted {
+        /// Its key.
+        key: ObjectKey,
+        /// Its UID; of another UID than the known one, the event is of the past.
+        uid: String,
+    },
+    /// A Task object was created or changed, or is seen for the first time.
+    TaskApplied(Box<TaskObject>),
+    /// A Task object is gone.
+    TaskDeleted(TaskId),
+    /// A framework set the reply of one of its Offer objects.
+    OfferReplied {
+        /// The offer.
+        offer: OfferId,
+        /// The reply.
+        reply: OfferReply,
+    },
+    /// An Offer object of this epoch was deleted by somebody else: as declined without a filter.
+    OfferDeleted(OfferId),
+    /// An Agent object says how an operator wants the agent to be. Also says that the object exists.
+    AgentApplied {
+        /// The agent.
+        agent: AgentName,
+        /// Attributes for offers.
+        attributes: BTreeMap<String, String>,
+        /// Whether to offer nothing of it.
+        deactivated: bool,
+        /// ID that the agent has had so far, if any.
+        agent_id: Option<String>,
+        /// Highest epoch ever written for it.
+        epoch: Option<Epoch>,
+    },
+    /// An Agent object is gone (its node was removed from the cluster).
+    AgentDeleted(AgentName),
+    /// The slot of an agent is there, changed its size, or went.
+    SlotChanged {
+        /// The agent.
+        agent: AgentName,
+        /// The slot as it is now.
+        slot: Option<Slot>,
+    },
+    /// An agent connected and told what it has.
+    AgentRegistered(AgentRegistration),
+    /// A connection ended.
+    AgentDisconnected {
+        /// The agent.
+        agent: AgentName,
+        /// The connection.
+        session: Session,
+    },
+    /// An agent has this leader's epoch on its disk: from now on its resources may be offered.
+    EpochConfirmed {
+        /// The agent.
+        agent: AgentName,
+        /// The connection.
+        session: Session,
+        /// The epoch that it confirmed.
+        epoch: Epoch,
+    },
+    /// An agent says whether it can launch in its slot.
+    SlotAttached {
+        /// The agent.
+        agent: AgentName,
+        /// The connection.
+        session: Session,
+        /// UID of the slot pod that this is about.
+        pod_uid: String,
+        /// Why it cannot, if it cannot.
+        problem: Option<String>,
+    },
+    /// A task changed its state.
+    StatusUpdate {
+        /// The agent.
+        agent: AgentName,
+        /// The connection.
+        session: Session,
+        /// The new state.
+        update: StatusUpdate,
+    },
+    /// An agent answered a ping.
+    Pong {
+        /// The agent.
+        agent: AgentName,
+        /// The connection.
+        session: Session,
+    },
+    /// A write ended.
+    Written {
+        /// Which.
+        write: WriteId,
+        /// How.
+        outcome: WriteOutcome,
+    },
+    /// All objects that existed when this leader took over have been told. No decision is taken before.
+    Recovered,
+    /// Time went by.
+    Tick,
+}
+
+/// A Framework object, validated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrameworkObject {
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its UID.
+    pub uid: String,
+    /// Its generation.
+    pub generation: i64,
+    /// Who decides what runs; or what is wrong with the object, for a person.
+    pub scheduler: Result<SchedulerKind, String>,
+    /// Roles in which it gets offers.
+    pub roles: Vec<String>,
+    /// How long its offers wait; the master's default if `None`.
+    pub offer_timeout: Option<Duration>,
+    /// How many completed tasks keep their object.
+    pub history_limit: usize,
+}
+
+/// Who decides what runs on a framework's offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchedulerKind {
+    /// The built-in scheduler.
+    BuiltIn(Strategy),
+    /// Somebody who answers Offer objects.
+    OfferObjects,
+}
+
+/// Which of several agents that fit is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// The fullest.
+    BinPack,
+    /// The emptiest.
+    Spread,
+}
+
+/// A Task object, validated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskObject {
+    /// Key and UID.
+    pub id: TaskId,
+    /// Its generation.
+    pub generation: i64,
+    /// Name of its framework, in the same namespace.
+    pub framework: String,
+    /// What is asked for; or what is wrong with the object, for a person.
+    pub request: Result<TaskRequest, String>,
+    /// The status that the object has, if any was ever written.
+    pub record: Option<TaskRecord>,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Whether it holds our finalizer.
+    pub finalizer: bool,
+    /// When it was created.
+    pub created: crate::ids::Time,
+}
+
+/// What a task asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskRequest {
+    /// What to run.
+    pub command: Command,
+    /// Cores, memory and disk.
+    pub resources: Resources,
+    /// Ports.
+    pub ports: PortRequest,
+    /// Upper bound of cores, where it differs.
+    pub cpu_limit: Option<Amount>,
+    /// Upper bound of memory in MiB, where it differs.
+    pub mem_limit: Option<Amount>,
+    /// Between SIGTERM and SIGKILL.
+    pub kill_grace: Duration,
+}
+
+/// Ports that a task asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PortRequest {
+    /// None.
+    #[default]
+    None,
+    /// Any so many.
+    Count(u16),
+    /// Exactly these.
+    Numbers(Ranges),
+}
+
+/// What to run (Mesos: `CommandInfo`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Command {
+    /// Command line or program.
+    pub value: String,
+    /// Whether `value` is for a shell.
+    pub shell: bool,
+    /// Arguments, the program's own name first.
+    pub arguments: Vec<String>,
+    /// User name or number; the agent's default if `None`.
+    pub user: Option<String>,
+    /// Environment variables.
+    pub environment: Vec<(String, String)>,
+}
+
+/// A framework's answer to an offer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OfferReply {
+    /// Launch these Tasks of the framework, by name.
+    Accept {
+        /// Names of Task objects in the framework's namespace.
+        launch: Vec<String>,
+        /// Filter for what is left.
+        refuse: Option<Duration>,
+    },
+    /// Take nothing.
+    Decline {
+        /// Filter; Mesos' default of 5 s if `None`, no filter if zero.
+        refuse: Option<Duration>,
+    },
+}
+
+/// The slot of an agent: the pod below whose cgroup its tasks run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Name of the pod.
+    pub pod: String,
+    /// UID of the pod.
+    pub uid: String,
+    /// IP address of the pod, once it has one.
+    pub address: Option<String>,
+    /// Whether the kubelet runs it.
+    pub running: bool,
+    /// What the kubelet gave it: cores and memory.
+    pub resources: Resources,
+}
+
+/// What an agent tells when it connects.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentRegistration {
+    /// The agent, from its token and not from its words.
+    pub agent: AgentName,
+    /// The connection.
+    pub session: Session,
+    /// ID from its checkpoint, if it has one.
+    pub agent_id: Option<String>,
+    /// ID for an agent that has none: random, from the shell.
+    pub new_agent_id: String,
+    /// Version of the program.
+    pub version: String,
+    /// Highest epoch that it has confirmed.
+    pub epoch: Epoch,
+    /// Disk and ports that it has; cores and memory come from the slot.
+    pub capacity: Resources,
+    /// Everything that it still knows.
+    pub tasks: Vec<TaskSnapshot>,
+    /// UID of the slot pod in which it can launch, if it found one.
+    pub attached_slot: Option<String>,
+}
+
+/// A task as an agent's checkpoint has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskSnapshot {
+    /// What it holds.
+    pub resources: Resources,
+    /// Its newest state.
+    pub update: StatusUpdate,
+}
+
+/// A task's state, as its agent tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatusUpdate {
+    /// The task.
+    pub task: TaskId,
+    /// Name of its framework.
+    pub framework: String,
+    /// The state.
+    pub state: TaskState,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// Why, for a person.
+    pub message: String,
+    /// Must be acknowledged if there is one: sixteen bytes.
+    pub uuid: Option<Vec<u8>>,
+    /// When the state was entered, by the agent's clock.
+    pub at: crate::ids::Time,
+    /// Exit code.
+    pub exit_code: Option<i32>,
+    /// Signal that ended it.
+    pub signal: Option<i32>,
+    /// Sandbox, as a path for `/files`.
+    pub sandbox: String,
+}
+
+/// How a write ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WriteOutcome {
+    /// It is durable.
+    Done,
+    /// The object is gone.
+    Gone,
+    /// The object changed meanwhile in a way that matters (another leader wrote it, or it is another object now). The
+    /// newest version follows as an event of its own before this outcome.
+    Conflict,
+    /// The API server will not have it, whatever is tried; the text says why.
+    Refused(String),
+}

@@ -1,0 +1,175 @@
+//! What the master records in objects: the durable side of its state.
+
+use crate::ids::{AgentName, Epoch, ObjectKey, OfferId, TaskId, Time};
+use proffer_mesos_api::{Reason, TaskState};
+use proffer_resources::{Ranges, Resources};
+use std::collections::BTreeMap;
+
+/// Status of a Task object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskRecord {
+    /// Generation of the spec that this is about.
+    pub generation: i64,
+    /// State; `None` while nothing was decided (objects say `Pending`).
+    pub state: Option<TaskState>,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// Why, for a person. For a pending task: what it waits for.
+    pub message: String,
+    /// Where it runs or ran.
+    pub agent: Option<PlacedOn>,
+    /// Ports it was given.
+    pub ports: Ranges,
+    /// Exit code.
+    pub exit_code: Option<i32>,
+    /// Signal that ended it.
+    pub signal: Option<i32>,
+    /// Sandbox, as a path for `/files`.
+    pub sandbox: Option<String>,
+    /// Was given an agent.
+    pub staging_at: Option<Time>,
+    /// Ran.
+    pub running_at: Option<Time>,
+    /// Ended.
+    pub completed_at: Option<Time>,
+    /// Epoch of the leader that wrote this.
+    pub epoch: Epoch,
+}
+
+/// The agent of a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedOn {
+    /// The agent's name.
+    pub agent: AgentName,
+    /// The agent's ID.
+    pub agent_id: String,
+    /// IP address at which its ports are reached.
+    pub address: Option<String>,
+}
+
+/// An Offer object to be created.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OfferRecord {
+    /// Its key.
+    pub id: OfferId,
+    /// Key of the framework, its owner.
+    pub framework: ObjectKey,
+    /// UID of the framework.
+    pub framework_uid: String,
+    /// Role.
+    pub role: String,
+    /// The agent.
+    pub agent: PlacedOn,
+    /// The agent's attributes.
+    pub attributes: BTreeMap<String, String>,
+    /// What is offered.
+    pub resources: Resources,
+    /// When it goes away by itself.
+    pub expires_at: Time,
+    /// This leader's epoch.
+    pub epoch: Epoch,
+}
+
+/// How an offer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OfferEnd {
+    /// Accepted.
+    Accepted,
+    /// Declined.
+    Declined,
+    /// Answered in a way that cannot be carried out.
+    Rejected,
+    /// Taken back.
+    Rescinded,
+    /// Not answered in time.
+    Expired,
+}
+
+/// Status of a Framework object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrameworkRecord {
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its UID.
+    pub uid: String,
+    /// Generation of the spec that this is about.
+    pub generation: i64,
+    /// ID in the Mesos API.
+    pub framework_id: String,
+    /// `BinPack`, `Spread`, `External`, or empty for an object that cannot be served.
+    pub scheduler: &'static str,
+    /// Tasks that wait.
+    pub pending: usize,
+    /// Tasks that hold resources.
+    pub active: usize,
+    /// Tasks that ended and are remembered.
+    pub completed: usize,
+    /// What its tasks hold.
+    pub allocated: Resources,
+    /// Offers that wait for its reply.
+    pub offers: usize,
+    /// Whether it is served, with a reason in camel case and a message.
+    pub ready: Readiness,
+    /// This leader's epoch.
+    pub epoch: Epoch,
+}
+
+/// Status of an Agent object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentRecord {
+    /// The agent.
+    pub agent: AgentName,
+    /// Its ID.
+    pub agent_id: String,
+    /// Version of its program.
+    pub version: String,
+    /// Its slot.
+    pub slot: Option<crate::event::Slot>,
+    /// Ports that tasks may be given.
+    pub ports: Ranges,
+    /// What tasks hold.
+    pub allocated: Resources,
+    /// What is offered.
+    pub offered: Resources,
+    /// Tasks that hold resources.
+    pub tasks: usize,
+    /// Whether it can run tasks, with a reason in camel case and a message.
+    pub ready: Readiness,
+    /// This leader's epoch.
+    pub epoch: Epoch,
+}
+
+/// A `Ready` condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// Whether it holds.
+    pub ready: bool,
+    /// Why, as one word in camel case.
+    pub reason: &'static str,
+    /// Why, for a person.
+    pub message: String,
+}
+
+/// Something that a person must know, as an Event about a Task, Framework or Agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What it is about.
+    pub about: NoticeAbout,
+    /// Whether it is bad.
+    pub warning: bool,
+    /// Why, as one word in camel case.
+    pub reason: &'static str,
+    /// What happened, for a person.
+    pub message: String,
+}
+
+/// The object that a notice is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoticeAbout {
+    /// A Task.
+    Task(TaskId),
+    /// A Framework, by key and UID.
+    Framework(ObjectKey, String),
+    /// An Agent.
+    Agent(AgentName),
+}

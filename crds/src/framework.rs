@@ -1,0 +1,178 @@
+//! Framework: somebody who takes offers and runs tasks.
+
+use crate::{Condition, QuantityText};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A framework: its scheduler gets offers and decides what to run on them.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "proffer.dev",
+    version = "v1alpha1",
+    kind = "Framework",
+    namespaced,
+    status = "FrameworkStatus",
+    shortname = "fw",
+    category = "proffer",
+    derive = "PartialEq",
+    doc = "A Framework gets offers of resources and runs Tasks on them. With the built-in scheduler, applying a Framework and a Task is enough to run something.",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Scheduler", type_ = "string", json_path = ".status.scheduler"),
+    printcolumn(name = "Pending", type_ = "integer", json_path = ".status.tasks.pending"),
+    printcolumn(name = "Active", type_ = "integer", json_path = ".status.tasks.active"),
+    printcolumn(name = "Completed", type_ = "integer", json_path = ".status.tasks.completed"),
+    printcolumn(name = "Offers", type_ = "integer", json_path = ".status.offers"),
+    printcolumn(name = "CPU", type_ = "string", json_path = ".status.allocated.cpu", priority = 1),
+    printcolumn(name = "Memory", type_ = "string", json_path = ".status.allocated.memory", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("self.metadata.name.size() <= 63").message("a framework's name has at most 63 characters: choose a shorter metadata.name"),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct FrameworkSpec {
+    /// The roles (Mesos' shares of the cluster) in which it gets offers. Only `*` exists until roles are configured.
+    #[serde(default = "default_roles")]
+    #[schemars(length(min = 1, max = 8))]
+    #[x_kube(validation = Rule::new("self.all(r, r == '*')").message("the only role is '*': write roles: ['*'] or leave it out"))]
+    pub roles: Vec<String>,
+    /// Who decides what runs on an offer.
+    #[serde(default)]
+    pub scheduler: Scheduler,
+    /// How long an offer waits for a reply, in seconds, before it goes away. The controller's own limit where this is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub offer_timeout_seconds: Option<i32>,
+    /// How many completed tasks keep their Task object; the oldest are deleted first (Mesos: `max_completed_tasks_per_framework`).
+    #[serde(default = "default_history_limit")]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub history_limit: i32,
+}
+
+fn default_roles() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+fn default_history_limit() -> i32 {
+    1000
+}
+
+impl Default for FrameworkSpec {
+    fn default() -> Self {
+        Self {
+            roles: default_roles(),
+            scheduler: Scheduler::default(),
+            offer_timeout_seconds: None,
+            history_limit: default_history_limit(),
+        }
+    }
+}
+
+/// Exactly one scheduler.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[x_kube(validation = Rule::new("has(self.builtIn) != has(self.external)").message("choose one scheduler: either builtIn: {} or external: {delivery: Resource}"))]
+#[serde(rename_all = "camelCase")]
+pub struct Scheduler {
+    /// Proffer's own: it takes Task objects and finds an agent for each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built_in: Option<BuiltInScheduler>,
+    /// Somebody else's program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalScheduler>,
+}
+
+impl Default for Scheduler {
+    fn default() -> Self {
+        Self { built_in: Some(BuiltInScheduler::default()), external: None }
+    }
+}
+
+/// How the built-in scheduler chooses an agent.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BuiltInScheduler {
+    /// Which of the agents that fit is taken.
+    #[serde(default)]
+    pub strategy: Strategy,
+}
+
+/// Which of several agents that fit is taken.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Strategy {
+    /// The fullest, so that whole agents stay free for large tasks.
+    #[default]
+    BinPack,
+    /// The emptiest, so that the loss of one agent costs little.
+    Spread,
+}
+
+/// A scheduler that runs elsewhere.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalScheduler {
+    /// How offers reach it.
+    pub delivery: Delivery,
+}
+
+/// How offers reach an external scheduler.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Delivery {
+    /// As Offer objects, which it answers by setting `spec.reply`.
+    Resource,
+}
+
+/// What the controller knows of a framework.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FrameworkStatus {
+    /// Generation of the spec that this was seen of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Epoch of the leader that wrote this; never goes down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self >= oldSelf").message("written by a leader of an earlier epoch"))]
+    pub master_epoch: Option<i64>,
+    /// The framework's ID in the Mesos API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub framework_id: Option<String>,
+    /// The scheduler in a word: `BinPack`, `Spread` or `External`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduler: Option<String>,
+    /// How many tasks it has.
+    #[serde(default)]
+    pub tasks: FrameworkTaskCounts,
+    /// What its tasks hold.
+    #[serde(default)]
+    pub allocated: Allocated,
+    /// How many offers wait for its reply.
+    #[serde(default)]
+    pub offers: i32,
+    /// `Ready`, with the reason why it gets no offers if it gets none.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+}
+
+/// What is held, as Kubernetes quantities.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allocated {
+    /// Cores.
+    #[serde(default)]
+    pub cpu: QuantityText,
+    /// Memory.
+    #[serde(default)]
+    pub memory: QuantityText,
+}
+
+/// Tasks by what they do now.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameworkTaskCounts {
+    /// Wait for resources.
+    #[serde(default)]
+    pub pending: i32,
+    /// Hold resources.
+    #[serde(default)]
+    pub active: i32,
+    /// Have ended and are still remembered.
+    #[serde(default)]
+    pub completed: i32,
+}
