@@ -26,8 +26,13 @@ use std::collections::BTreeMap;
     printcolumn(name = "Ports", type_ = "string", json_path = ".status.ports", priority = 1),
     printcolumn(name = "Epoch", type_ = "integer", json_path = ".status.masterEpoch", priority = 1),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.version", priority = 1),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].message",
+        priority = 1
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AgentSpec {

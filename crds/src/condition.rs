@@ -54,19 +54,16 @@ pub fn set_condition(
         last_transition_time: now.to_string(),
         observed_generation,
     };
-    match conditions.iter_mut().find(|condition| condition.type_ == type_) {
-        Some(known) => {
-            if known.status == status {
-                next.last_transition_time.clone_from(&known.last_transition_time);
-            }
-            let changed = *known != next;
-            *known = next;
-            changed
+    if let Some(known) = conditions.iter_mut().find(|condition| condition.type_ == type_) {
+        if known.status == status {
+            next.last_transition_time.clone_from(&known.last_transition_time);
         }
-        None => {
-            conditions.push(next);
-            true
-        }
+        let changed = *known != next;
+        *known = next;
+        changed
+    } else {
+        conditions.push(next);
+        true
     }
 }
 

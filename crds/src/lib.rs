@@ -6,6 +6,8 @@
 
 // KubeSchema repeats each struct inside a function, where its `pub` cannot be reached.
 #![allow(unreachable_pub)]
+// `#[kube(...)]` is no attribute of the language's own: printer columns repeat its keys.
+#![allow(clippy::duplicated_attributes)]
 
 mod agent;
 mod condition;
@@ -18,8 +20,8 @@ mod task;
 pub use agent::{Agent, AgentSpec, AgentStatus, SlotStatus};
 pub use condition::{Condition, ConditionStatus, set_condition};
 pub use framework::{
-    Allocated, BuiltInScheduler, Delivery, ExternalScheduler, Framework, FrameworkSpec, FrameworkStatus, FrameworkTaskCounts,
-    Scheduler, Strategy,
+    Allocated, BuiltInScheduler, Delivery, ExternalScheduler, Framework, FrameworkSpec, FrameworkStatus,
+    FrameworkTaskCounts, Scheduler, Strategy,
 };
 pub use manifests::{definitions, manifests};
 pub use offer::{

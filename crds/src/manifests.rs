@@ -1,4 +1,4 @@
-//! The kinds as CustomResourceDefinitions, ready to be applied.
+//! The kinds as custom resource definitions, ready to be applied.
 
 use crate::{Agent, Framework, Offer, Task};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -20,7 +20,8 @@ pub fn manifests() -> Result<Vec<(String, String)>, serde_yaml::Error> {
         .into_iter()
         .map(|definition| {
             let name = format!("{}_{}.yaml", definition.spec.group, definition.spec.names.plural);
-            let mut value = serde_json::to_value(definition).map_err(<serde_yaml::Error as serde::ser::Error>::custom)?;
+            let mut value =
+                serde_json::to_value(definition).map_err(<serde_yaml::Error as serde::ser::Error>::custom)?;
             tidy(&mut value);
             Ok((name, serde_yaml::to_string(&value)?))
         })

@@ -12,7 +12,7 @@ pub mod v1 {
     tonic::include_proto!("proffer.agentlink.v1");
 }
 
-/// Audience of the ServiceAccount token by which an agent proves its node.
+/// Audience of the service account's token by which an agent proves its node.
 pub const TOKEN_AUDIENCE: &str = "proffer-agent-link";
 
 /// Largest message either side accepts, in bytes: a registration with 100,000 tasks fits.
