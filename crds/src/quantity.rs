@@ -5,9 +5,15 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
 
 /// A Kubernetes quantity, as text. Numbers without quotes are taken too, as everywhere in Kubernetes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct QuantityText(pub String);
+
+impl Default for QuantityText {
+    fn default() -> Self {
+        Self("0".to_owned())
+    }
+}
 
 impl<'de> Deserialize<'de> for QuantityText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -44,14 +50,17 @@ impl JsonSchema for QuantityText {
                 {
                     "rule": "isQuantity(string(self))",
                     "message": "not a quantity: write a number with an optional suffix, such as 500m, 2 or 64Mi",
+                    "messageExpression": "string(self) + ' is not a quantity: write a number with an optional suffix, such as 500m, 2 or 64Mi'",
                 },
                 {
-                    "rule": "!isQuantity(string(self)) || quantity(string(self)).sign() >= 0",
+                    "rule": "!isQuantity(string(self)) || quantity(string(self)).compareTo(quantity('0')) >= 0",
                     "message": "a quantity cannot be negative: write 0 or more, such as 500m, 2 or 64Mi",
+                    "messageExpression": "string(self) + ' is negative, and a quantity cannot be negative: write 0 or more, such as 500m, 2 or 64Mi'",
                 },
                 {
                     "rule": "!isQuantity(string(self)) || quantity(string(self)).compareTo(quantity('1P')) <= 0",
                     "message": "larger than any agent can have: write a smaller quantity, such as 500m, 2 or 64Mi",
+                    "messageExpression": "string(self) + ' is larger than any agent can have: write a smaller quantity, such as 500m, 2 or 64Mi'",
                 },
             ],
         })

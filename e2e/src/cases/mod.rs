@@ -1,0 +1,62 @@
+//! What is tested on a real cluster: one function a case, told as a sentence by its name.
+
+mod agent_restart;
+mod bad_input;
+mod deletion;
+mod failover;
+pub mod lab;
+mod node_loss;
+mod offers;
+mod slot;
+mod tasks;
+
+use anyhow::Result;
+
+use self::lab::Lab;
+
+/// One case.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// `<file>::<function>`.
+    pub name: &'static str,
+    /// What is done; an error is a failed case.
+    pub run: fn(&Lab) -> Result<()>,
+}
+
+/// Names each function by its path, so that a reader finds it.
+macro_rules! cases {
+    ($($file:ident::$function:ident,)+) => {
+        &[$(Case { name: concat!(stringify!($file), "::", stringify!($function)), run: $file::$function },)+]
+    };
+}
+
+/// Every case, in the order in which they run: the gentle ones first.
+pub const CASES: &[Case] = cases![
+    tasks::a_task_runs_to_its_end,
+    tasks::a_failure_shows_exit_code_and_reason,
+    tasks::a_memory_limit_is_told,
+    tasks::deleting_a_task_ends_it,
+    offers::the_example_runs_as_it_stands,
+    offers::a_filter_holds_until_it_ends,
+    offers::an_unanswered_offer_expires,
+    offers::terms_and_replies_are_fixed,
+    bad_input::an_unknown_framework_is_named,
+    bad_input::bad_quantities_are_refused,
+    bad_input::more_than_any_agent_has_is_told,
+    bad_input::bad_commands_and_users_are_told,
+    bad_input::bad_names_are_refused,
+    bad_input::a_megabyte_of_environment_is_told,
+    bad_input::a_user_who_may_not_is_refused,
+    bad_input::bad_replies_are_told,
+    bad_input::a_poisoned_object_stops_nobody,
+    slot::kube_scheduler_counts_the_slot,
+    slot::tasks_never_exceed_the_slot,
+    slot::a_resize_changes_what_is_offered,
+    deletion::deleting_a_framework_ends_what_it_has,
+    deletion::deleting_a_namespace_does_not_hang,
+    agent_restart::tasks_outlive_their_agent,
+    failover::a_leader_that_slept_exits,
+    failover::tasks_go_on_while_leaders_are_killed,
+    node_loss::a_node_loses_its_network,
+    node_loss::a_node_loses_power,
+];

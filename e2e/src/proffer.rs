@@ -1,0 +1,51 @@
+//! Proffer's own HTTP API, reached as a person at a terminal reaches it: through `kubectl port-forward`.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::kubectl::Kubectl;
+
+/// GETs a path of the leader's API and returns the body. `system` is kubectl in Proffer's namespace.
+pub fn master_get(system: &Kubectl, path: &str) -> Result<String> {
+    let forward = Forward::start(system)?;
+    let url = format!("http://127.0.0.1:{}{path}", forward.port);
+    let mut answer = ureq::get(&url)
+        .config()
+        .timeout_global(Some(Duration::from_secs(30)))
+        .build()
+        .call()
+        .with_context(|| format!("GET {path} of the leader"))?;
+    answer.body_mut().read_to_string().with_context(|| format!("GET {path} of the leader: reading its answer"))
+}
+
+/// A port of this machine that leads to the leader, as long as this lives.
+struct Forward {
+    kubectl: Child,
+    port: u16,
+}
+
+impl Forward {
+    fn start(system: &Kubectl) -> Result<Self> {
+        let mut command = system.command(["port-forward", "service/proffer", ":5050"]);
+        let kubectl = command.stdout(Stdio::piped()).spawn().context("starting kubectl port-forward")?;
+        let mut forward = Self { kubectl, port: 0 };
+        let output = forward.kubectl.stdout.take().context("kubectl has no output")?;
+        // "Forwarding from 127.0.0.1:40123 -> 5050"
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line).context("reading kubectl's output")?;
+        let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+        forward.port = port.with_context(|| format!("kubectl port-forward said {line:?} instead of a port"))?;
+        Ok(forward)
+    }
+}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end.
+        self.kubectl.kill().ok();
+        self.kubectl.wait().ok();
+    }
+}
