@@ -1,2 +1,16 @@
-//! Placeholder.
-fn main() {}
+//! Entry point of the controller.
+
+use clap::Parser;
+use proffer_controller::args::{Arguments, Command};
+use proffer_controller::{check, logging, wiring};
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Some(Command::Check(check)) => check::run(&check),
+        None => {
+            logging::start(&arguments.run)?;
+            tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(wiring::run(arguments.run))
+        }
+    }
+}

@@ -142,3 +142,18 @@ impl SetupFailure {
         Self { step, errno, subject: subject.into() }
     }
 }
+
+impl Report {
+    /// First byte of a report that was written between clone and exec, where nothing may be allocated.
+    pub(crate) const EARLY: u8 = b'E';
+
+    /// Reads what came out of the report pipe until it was closed; `None` if that is no report.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if let [Self::EARLY, step, a, b, c, d, ..] = *bytes {
+            let step = if step == 0 { Step::EnterCgroup } else { Step::ExecInit };
+            return Some(Self::Failed(SetupFailure::new(step, i32::from_le_bytes([a, b, c, d]), "")));
+        }
+        serde_json::from_slice(bytes).ok()
+    }
+}

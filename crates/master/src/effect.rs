@@ -21,12 +21,15 @@ pub enum Effect {
         /// Whether something waits for it. Such a write goes first.
         awaited: bool,
     },
-    /// Put owner reference and finalizer on a Task. Needs no answer; done after what is awaited.
+    /// Put the owner reference on a Task, and the finalizer if something of it may still run. Needs no answer; done
+    /// after what is awaited.
     AdoptTask {
         /// The task.
         task: TaskId,
         /// Name and UID of the framework that owns it.
         framework: (String, String),
+        /// Whether to put the finalizer on too.
+        finalizer: bool,
     },
     /// Take the finalizer off a Task: nothing of it runs any more.
     ReleaseTask(TaskId),

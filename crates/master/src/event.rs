@@ -2,8 +2,9 @@
 
 use crate::ids::{AgentName, Epoch, ObjectKey, OfferId, Session, TaskId, WriteId};
 use crate::record::TaskRecord;
+use proffer_allocator::{PortRequest, Strategy};
 use proffer_mesos_api::{Reason, TaskState};
-use proffer_resources::{Amount, Ranges, Resources};
+use proffer_resources::{Amount, Resources};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -140,15 +141,6 @@ pub enum SchedulerKind {
     OfferObjects,
 }
 
-/// Which of several agents that fit is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Strategy {
-    /// The fullest.
-    BinPack,
-    /// The emptiest.
-    Spread,
-}
-
 /// A Task object, validated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskObject {
@@ -166,6 +158,8 @@ pub struct TaskObject {
     pub deleting: bool,
     /// Whether it holds our finalizer.
     pub finalizer: bool,
+    /// UID of the Framework in its owner references, if there is one.
+    pub owner: Option<String>,
     /// When it was created.
     pub created: crate::ids::Time,
 }
@@ -185,18 +179,6 @@ pub struct TaskRequest {
     pub mem_limit: Option<Amount>,
     /// Between SIGTERM and SIGKILL.
     pub kill_grace: Duration,
-}
-
-/// Ports that a task asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum PortRequest {
-    /// None.
-    #[default]
-    None,
-    /// Any so many.
-    Count(u16),
-    /// Exactly these.
-    Numbers(Ranges),
 }
 
 /// What to run (Mesos: `CommandInfo`).

@@ -1,5 +1,6 @@
 //! Identities and times that events and effects speak of.
 
+pub use proffer_allocator::Time;
 use std::fmt;
 
 /// Namespace and name of an object.
@@ -59,22 +60,3 @@ pub struct WriteId(pub u64);
 /// Name of an Offer object: unique over all epochs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OfferId(pub ObjectKey);
-
-/// A moment, in microseconds since 1970. The shell's clock never goes back: it is the wall clock at start plus what a
-/// monotonic clock counted since.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Time(pub i64);
-
-impl Time {
-    /// The moment `duration` later.
-    #[must_use]
-    pub fn after(self, duration: std::time::Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
-    }
-
-    /// How long after `earlier` this is; nothing if it is before.
-    #[must_use]
-    pub fn since(self, earlier: Self) -> std::time::Duration {
-        std::time::Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
-    }
-}

@@ -152,19 +152,31 @@ mod tests {
 
     #[test]
     fn reads_what_kubernetes_reads() {
-        for (text, thousandths) in
-            [("100m", 100), ("1", 1000), ("0.5", 500), (".5", 500), ("2.", 2000), ("1e3", 1_000_000), ("1u", 1), ("0", 0), ("-0", 0), ("+3", 3000)]
-        {
+        for (text, thousandths) in [
+            ("100m", 100),
+            ("1", 1000),
+            ("0.5", 500),
+            (".5", 500),
+            ("2.", 2000),
+            ("1e3", 1_000_000),
+            ("1u", 1),
+            ("0", 0),
+            ("-0", 0),
+            ("+3", 3000),
+        ] {
             assert_eq!(parse_cpu(text), Ok(Amount::from_thousandths(thousandths)), "{text}");
         }
-        for (text, thousandths) in [("32Mi", 32_000), ("1Gi", 1_024_000), ("1048576", 1000), ("1Ki", 1), ("100M", 95_368)] {
+        for (text, thousandths) in
+            [("32Mi", 32_000), ("1Gi", 1_024_000), ("1048576", 1000), ("1Ki", 1), ("100M", 95_368)]
+        {
             assert_eq!(parse_bytes_as_mib(text), Ok(Amount::from_thousandths(thousandths)), "{text}");
         }
     }
 
     #[test]
     fn refuses_with_the_value_and_what_to_write() {
-        for text in ["", "abc", "1.2.3", "1 Gi", "1gi", "0x10", "NaN", "Infinity", "--1", "1e", "1e99", "١", "-", "."] {
+        for text in ["", "abc", "1.2.3", "1 Gi", "1gi", "0x10", "NaN", "Infinity", "--1", "1e", "1e99", "١", "-", "."]
+        {
             assert!(matches!(parse_cpu(text), Err(QuantityError::Malformed(_))), "{text}: {:?}", parse_cpu(text));
         }
         assert!(matches!(parse_cpu("-1"), Err(QuantityError::Negative(_))));

@@ -90,6 +90,12 @@ impl Ranges {
         Self(rest)
     }
 
+    /// The numbers in both.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        self.difference(&self.difference(other))
+    }
+
     /// Whether some number is in both.
     #[must_use]
     pub fn intersects(&self, other: &Self) -> bool {
@@ -200,6 +206,7 @@ mod tests {
             let (x, y) = (numbers(&a), numbers(&b));
             prop_assert_eq!(numbers(&a.union(&b)), &x | &y);
             prop_assert_eq!(numbers(&a.difference(&b)), &x - &y);
+            prop_assert_eq!(numbers(&a.intersection(&b)), &x & &y);
             prop_assert_eq!(a.contains(&b), x.is_superset(&y));
             prop_assert_eq!(a.intersects(&b), !x.is_disjoint(&y));
             prop_assert_eq!(a.len(), x.len() as u64);

@@ -23,6 +23,12 @@ impl Resources {
         Self { cpus, mem, ..Self::default() }
     }
 
+    /// The scalars of it: no ports.
+    #[must_use]
+    pub fn without_ports(&self) -> Self {
+        Self { cpus: self.cpus, mem: self.mem, disk: self.disk, ports: Ranges::default() }
+    }
+
     /// Whether there is nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -32,10 +38,7 @@ impl Resources {
     /// Whether `other` fits in `self`, kind by kind.
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
-        self.cpus >= other.cpus
-            && self.mem >= other.mem
-            && self.disk >= other.disk
-            && self.ports.contains(&other.ports)
+        self.cpus >= other.cpus && self.mem >= other.mem && self.disk >= other.disk && self.ports.contains(&other.ports)
     }
 
     /// The sum, kind by kind.

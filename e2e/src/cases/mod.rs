@@ -6,6 +6,7 @@ mod deletion;
 mod failover;
 pub mod lab;
 mod node_loss;
+mod nodes;
 mod offers;
 mod slot;
 mod tasks;
@@ -32,6 +33,8 @@ macro_rules! cases {
 
 /// Every case, in the order in which they run: the gentle ones first.
 pub const CASES: &[Case] = cases![
+    nodes::every_node_reaches_services_by_name,
+    nodes::clusters_live_side_by_side,
     tasks::a_task_runs_to_its_end,
     tasks::a_failure_shows_exit_code_and_reason,
     tasks::a_memory_limit_is_told,

@@ -36,7 +36,7 @@ pub(super) fn a_failure_shows_exit_code_and_reason(lab: &Lab) -> Result<()> {
     let failed = lab.wait_task("three", &["Failed"], SOON)?;
     ensure!(failed["status"]["exitCode"] == json!(3), "exit code 3 should stand in {}", failed["status"]);
     ensure!(failed["status"]["reason"] == json!("CommandExecutorFailed"), "no reason in {}", failed["status"]);
-    contains(&lab.describe("task", "three")?, "exited with code 3")?;
+    contains(&lab.describe("task", "three")?, "exited with status 3")?;
     lab.kubectl.wait("condition=Failed", "task/three", SOON)?;
     let signalled = lab.wait_task("signalled", &["Failed"], SOON)?;
     ensure!(signalled["status"]["signal"] == json!(6), "signal 6 should stand in {}", signalled["status"]);

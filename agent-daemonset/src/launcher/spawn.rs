@@ -1,0 +1,150 @@
+//! Starting one task.
+
+use super::slot::AttachedSlot;
+use super::{Launcher, failure, job};
+use crate::cgroup::{Entrance, Limits};
+use crate::process;
+use crate::sandbox::private_directory;
+use proffer_agent::{LaunchFailure, Order, Process};
+use proffer_init::spec::{Command, Job, Report, SANDBOX_PATH, Task};
+use proffer_init::sys;
+use proffer_resources::quantity;
+use rustix::fs::CWD;
+use rustix::io::Errno;
+use rustix::mount::{OpenTreeFlags, open_tree};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Where tasks look for programs unless they say otherwise.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// A task with more ports than this finds the rest in its resources, not in its environment.
+const MAX_PORT_VARIABLES: usize = 100;
+
+/// A task whose command runs.
+#[derive(Debug)]
+pub struct Started {
+    /// Its init.
+    pub process: Process,
+    /// A descriptor of it.
+    pub pidfd: OwnedFd,
+}
+
+impl Launcher {
+    /// Starts a task; comes back when its command has been executed, or could not be.
+    pub fn spawn(&self, order: &Order, sandbox: &str) -> Result<Started, LaunchFailure> {
+        let uid = order.task.uid.as_str();
+        let slot = self.slot().ok_or_else(|| LaunchFailure::NotAttached("the slot went away".to_owned()))?;
+        let name = if order.command.user.is_empty() { &self.settings.task_user } else { &order.command.user };
+        let user = self.userland.user(name, self.settings.allow_root_tasks)?;
+        let setup = |step: &str| {
+            let step = step.to_owned();
+            move |error: Errno| LaunchFailure::Setup(step.clone(), error.to_string())
+        };
+        self.sandboxes.create(sandbox, user).map_err(setup("making its sandbox"))?;
+        // Not the descriptor itself: the init mounts it.
+        let tree = open_tree(CWD, sandbox, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)
+            .map_err(setup("mounting its sandbox"))?;
+        let meta = private_directory(&self.meta_dir(uid)).map_err(setup("making its checkpoint directory"))?;
+        let entrance = self.create_cgroup(&slot, order)?;
+        let started = self
+            .start_init(Some(&entrance), true, |keep| {
+                Job::Task(Box::new(Task {
+                    report: keep.report(),
+                    meta_dir: keep.add(&meta),
+                    sandbox: keep.add(&tree),
+                    mount_namespace: keep.add(&slot.mounts),
+                    network_namespace: keep.add(&slot.network),
+                    uts_namespace: keep.add(&slot.uts),
+                    command: command(order),
+                    uid: user.uid,
+                    gid: user.gid,
+                    oom_score_adj: self.oom_score_adj,
+                    log_max_bytes: self.settings.log_max_bytes,
+                    log_files: self.settings.log_files,
+                }))
+            })
+            .map_err(|failed| failure::translate(&failed))?;
+        match job::await_report(&started.report) {
+            Some(Report::Ready) => match process::start_ticks(started.pid) {
+                Some(start_ticks) => {
+                    Ok(Started { process: Process { pid: started.pid, start_ticks }, pidfd: started.pidfd })
+                }
+                // A process stays in /proc until its parent, this one, reaps it.
+                None => Err(LaunchFailure::Setup("reading /proc".to_owned(), "the init is not there".to_owned())),
+            },
+            Some(Report::Failed(failed)) => {
+                reap(&started.pidfd);
+                Err(failure::translate(&failed))
+            }
+            None => {
+                let _ = sys::signal_pidfd(started.pidfd.as_fd(), 9);
+                reap(&started.pidfd);
+                Err(self.died_silently(&slot, uid))
+            }
+        }
+    }
+
+    fn create_cgroup(&self, slot: &AttachedSlot, order: &Order) -> Result<Entrance, LaunchFailure> {
+        let limits = Limits {
+            cpus: order.resources.cpus,
+            cpu_limit: order.cpu_limit,
+            memory_bytes: quantity::mib_to_bytes(order.mem_limit.unwrap_or(order.resources.mem)),
+            pids: self.settings.pids_limit,
+        };
+        slot.cgroup.create(&order.task.uid, &limits).map_err(|error| {
+            let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+            LaunchFailure::Setup("making its cgroup".to_owned(), format!("{error}{cause}"))
+        })
+    }
+
+    /// Why an init ended without a report: as a rule its memory limit is too small for it.
+    fn died_silently(&self, slot: &AttachedSlot, uid: &str) -> LaunchFailure {
+        let killed = slot.cgroup.memory_state(uid).is_some_and(|memory| memory.oom_kills > 0);
+        let why = if killed {
+            "its memory limit is too small for anything to run: give it some MiB more"
+        } else {
+            "its init was ended from outside before the command ran"
+        };
+        LaunchFailure::Setup("starting it".to_owned(), why.to_owned())
+    }
+}
+
+/// Lets the kernel forget a child that is ending.
+pub(super) fn reap(pidfd: &OwnedFd) {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+}
+
+/// The command as the kernel takes it.
+fn command(order: &Order) -> Command {
+    let command = &order.command;
+    let (program, arguments) = if command.shell {
+        ("/bin/sh".to_owned(), vec!["sh".to_owned(), "-c".to_owned(), command.value.clone()])
+    } else if command.arguments.is_empty() {
+        (command.value.clone(), vec![command.value.clone()])
+    } else {
+        (command.value.clone(), command.arguments.clone())
+    };
+    Command { program, arguments, environment: environment(order) }
+}
+
+/// What Mesos puts into a task's environment, and over it what the task asks for.
+fn environment(order: &Order) -> Vec<(String, String)> {
+    let mut variables = vec![
+        ("PATH".to_owned(), PATH.to_owned()),
+        ("HOME".to_owned(), SANDBOX_PATH.to_owned()),
+        ("MESOS_SANDBOX".to_owned(), SANDBOX_PATH.to_owned()),
+        ("MESOS_TASK_ID".to_owned(), order.task.name.clone()),
+    ];
+    let ports: Vec<String> =
+        order.resources.ports.iter().take(MAX_PORT_VARIABLES).map(|port| port.to_string()).collect();
+    if let Some(first) = ports.first() {
+        variables.push(("PORT".to_owned(), first.clone()));
+        variables.push(("PORTS".to_owned(), ports.join(",")));
+    }
+    for (index, port) in ports.into_iter().enumerate() {
+        variables.push((format!("PORT{index}"), port));
+    }
+    variables.retain(|(name, _)| !order.command.environment.iter().any(|(own, _)| own == name));
+    variables.extend(order.command.environment.iter().cloned());
+    variables
+}

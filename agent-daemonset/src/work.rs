@@ -1,0 +1,182 @@
+//! What takes time, each in a task or thread of its own; the driver is told when it is done.
+
+use crate::driver::{Driver, Input, count_launch};
+use crate::files;
+use crate::launcher::Launcher;
+use crate::launcher::ended;
+use crate::metrics::Metrics;
+use proffer_agent::{Action, Event, LaunchTimes, Order};
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Bounds of the wait between two looks for the slot.
+const SLOT_RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// How long a starting agent waits for its slot before it looks what became of its tasks: as a rule it is there.
+const SLOT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Starts what the core asks for.
+pub(crate) struct Work {
+    launcher: Arc<Launcher>,
+    driver: Driver,
+    metrics: Arc<Metrics>,
+    orders: Arc<Mutex<HashMap<String, Instant>>>,
+    /// Looks for the slot and watches it.
+    slot: Option<JoinHandle<()>>,
+    /// True once the first look has been taken.
+    slot_settled: watch::Sender<bool>,
+}
+
+impl Work {
+    pub(crate) fn new(
+        launcher: Arc<Launcher>,
+        driver: Driver,
+        metrics: Arc<Metrics>,
+        orders: &Arc<Mutex<HashMap<String, Instant>>>,
+    ) -> Self {
+        let slot_settled = watch::Sender::new(true);
+        Self { launcher, driver, metrics, orders: Arc::clone(orders), slot: None, slot_settled }
+    }
+
+    /// Comes back when the slot that is looked for was found, or was not for a while.
+    pub(crate) async fn slot_settled(&self) {
+        let mut settled = self.slot_settled.subscribe();
+        let _ = tokio::time::timeout(SLOT_PATIENCE, settled.wait_for(|settled| *settled)).await;
+    }
+
+    pub(crate) fn start(&mut self, action: Action) {
+        match action {
+            Action::AttachSlot { pod_uid, pod_ip } => {
+                self.leave_slot();
+                self.slot_settled.send_replace(false);
+                let keep = keep_slot(
+                    Arc::clone(&self.launcher),
+                    self.driver.clone(),
+                    self.slot_settled.clone(),
+                    pod_uid,
+                    pod_ip,
+                );
+                self.slot = Some(tokio::spawn(keep));
+            }
+            Action::LeaveSlot => self.leave_slot(),
+            Action::Spawn { order, sandbox } => self.spawn(*order, sandbox),
+            Action::Adopt { uid, process } => match self.launcher.adopt(&uid, process) {
+                Some(pidfd) => self.watch(uid, pidfd),
+                None => {
+                    // Ended between the look and now.
+                    let (launcher, driver) = (Arc::clone(&self.launcher), self.driver.clone());
+                    tokio::task::spawn_blocking(move || {
+                        if let proffer_agent::Found::Ended(exit) = launcher.find(&uid, Some(process), false) {
+                            driver.send(Input::Event(Event::Exited { uid, exit }));
+                        }
+                    });
+                }
+            },
+            Action::Signal { uid, signal } => {
+                tracing::info!(task = uid, ?signal, "signalling a task");
+                self.launcher.signal(&uid, signal);
+            }
+            Action::CleanUp { uid } => {
+                let launcher = Arc::clone(&self.launcher);
+                tokio::task::spawn_blocking(move || launcher.clean_up(&uid));
+            }
+            Action::RemoveSandbox { uid, sandbox } => {
+                let (launcher, driver) = (Arc::clone(&self.launcher), self.driver.clone());
+                tokio::task::spawn_blocking(move || match launcher.sandboxes.remove(&sandbox) {
+                    Ok(()) => driver.send(Input::Event(Event::SandboxRemoved { uid })),
+                    Err(error) => tracing::warn!(sandbox, %error, "cannot remove a sandbox; trying again later"),
+                });
+            }
+            Action::ServeFile { request, sandbox } => {
+                let (launcher, driver) = (Arc::clone(&self.launcher), self.driver.clone());
+                tokio::task::spawn_blocking(move || {
+                    driver.send(Input::FileReply(files::serve(&launcher.sandboxes, &sandbox, &request)));
+                });
+            }
+            // The driver's own.
+            Action::Checkpoint { .. } | Action::Send(_) | Action::Reconnect { .. } => {}
+        }
+    }
+
+    fn leave_slot(&mut self) {
+        if let Some(task) = self.slot.take() {
+            task.abort();
+        }
+        self.launcher.set_slot(None);
+    }
+
+    fn spawn(&self, order: Order, sandbox: String) {
+        let (launcher, driver, metrics) = (Arc::clone(&self.launcher), self.driver.clone(), Arc::clone(&self.metrics));
+        let orders = Arc::clone(&self.orders);
+        let durable = Instant::now();
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || {
+            let uid = order.task.uid.clone();
+            let came = orders.lock().unwrap_or_else(PoisonError::into_inner).remove(&uid).unwrap_or(durable);
+            let started = launcher.spawn(&order, &sandbox);
+            count_launch(&metrics, started.is_ok(), came.elapsed());
+            match started {
+                Ok(started) => {
+                    let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+                    let times = LaunchTimes {
+                        checkpoint_micros: micros(durable.duration_since(came)),
+                        spawn_micros: micros(durable.elapsed()),
+                    };
+                    let pidfd = launcher.keep(&uid, started.pidfd);
+                    driver.send(Input::Event(Event::Spawned { uid: uid.clone(), process: started.process, times }));
+                    runtime.spawn(report_exit(launcher, driver, uid, pidfd));
+                }
+                Err(failure) => driver.send(Input::Event(Event::SpawnFailed { uid, failure })),
+            }
+        });
+    }
+
+    fn watch(&self, uid: String, pidfd: Arc<OwnedFd>) {
+        tokio::spawn(report_exit(Arc::clone(&self.launcher), self.driver.clone(), uid, pidfd));
+    }
+}
+
+/// Tells how a task ended, when it has.
+async fn report_exit(launcher: Arc<Launcher>, driver: Driver, uid: String, pidfd: Arc<OwnedFd>) {
+    ended(Arc::clone(&pidfd)).await;
+    let tell = move || {
+        let exit = launcher.exit_of(&uid, &pidfd);
+        driver.send(Input::Event(Event::Exited { uid, exit }));
+    };
+    if let Err(error) = tokio::task::spawn_blocking(tell).await {
+        tracing::error!(%error, "cannot tell how a task ended");
+    }
+}
+
+/// Looks for the slot, watches it, and looks again when its container has ended.
+async fn keep_slot(launcher: Arc<Launcher>, driver: Driver, settled: watch::Sender<bool>, pod_uid: String, pod_ip: String) {
+    let mut wait = SLOT_RETRY.0;
+    loop {
+        let attempt = {
+            let (launcher, pod_uid) = (Arc::clone(&launcher), pod_uid.clone());
+            tokio::task::spawn_blocking(move || launcher.attach(&pod_uid)).await
+        };
+        let message = match attempt {
+            Ok(Ok(slot)) => {
+                let slot = Arc::new(slot);
+                launcher.set_slot(Some(Arc::clone(&slot)));
+                driver.send(Input::Event(Event::SlotAttached { pod_uid: pod_uid.clone(), pod_ip: pod_ip.clone() }));
+                settled.send_replace(true);
+                wait = SLOT_RETRY.0;
+                slot.ended().await;
+                "the slot's container has ended".to_owned()
+            }
+            Ok(Err(error)) => {
+                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                format!("{error}{cause}")
+            }
+            Err(error) => error.to_string(),
+        };
+        driver.send(Input::Event(Event::SlotDetached { pod_uid: pod_uid.clone(), message }));
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(SLOT_RETRY.1);
+    }
+}

@@ -1,0 +1,223 @@
+//! Asks the API server for the Lease and does what [`decide`](super::decide()) says.
+
+use super::decide::{Decision, Observed, Role, Timings, decide};
+use super::guard::{Guard, exit};
+use super::identity::Identity;
+use super::lease::{self, LeaseRecord};
+use crate::clock::Boot;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::jiff::Timestamp;
+use kube::Api;
+use kube::api::PostParams;
+use proffer_master::Epoch;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What went wrong with a request about the Lease.
+#[derive(Debug, thiserror::Error)]
+pub enum ElectorError {
+    /// It could not be read.
+    #[error("the Lease cannot be read")]
+    Get(#[source] kube::Error),
+    /// It could not be written, for another reason than that somebody else wrote it.
+    #[error("the Lease cannot be written")]
+    Write(#[source] kube::Error),
+    /// No answer within the time.
+    #[error("no answer about the Lease within {0:?}")]
+    Timeout(Duration),
+}
+
+/// What a candidate has won.
+#[derive(Clone, Debug)]
+pub struct Term {
+    /// Ends the process when the term is over.
+    pub guard: Guard,
+}
+
+/// Takes part in the election on behalf of this process.
+pub struct Elector {
+    api: Api<Lease>,
+    namespace: String,
+    name: String,
+    me: Identity,
+    timings: Timings,
+    observed: Observed,
+    newest: Option<Lease>,
+    holder: watch::Sender<Option<Identity>>,
+}
+
+impl Elector {
+    /// An elector for the Lease `namespace`/`name`. The second value follows who holds it.
+    #[must_use]
+    pub fn new(
+        client: kube::Client,
+        namespace: &str,
+        name: &str,
+        me: Identity,
+        timings: Timings,
+    ) -> (Self, watch::Receiver<Option<Identity>>) {
+        let (holder, follow) = watch::channel(None);
+        let elector = Self {
+            api: Api::namespaced(client, namespace),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            me,
+            timings,
+            observed: Observed::default(),
+            newest: None,
+            holder,
+        };
+        (elector, follow)
+    }
+
+    /// Waits until the Lease is ours. `floor` tells the highest epoch seen in any object.
+    pub async fn campaign(&mut self, mut floor: impl FnMut() -> Epoch) -> Term {
+        let mut failures = 0u32;
+        loop {
+            let wait = match self.try_once(Role::Candidate { floor: floor() }, self.timings.renew_deadline).await {
+                Ok(Outcome::Won { epoch, until }) => {
+                    tracing::info!(epoch = epoch.0, identity = %self.me, "elected: this process leads");
+                    return Term { guard: Guard::new(epoch, until) };
+                }
+                Ok(Outcome::Waiting(wait)) => {
+                    failures = 0;
+                    wait
+                }
+                Ok(Outcome::Raced | Outcome::Lost { .. }) => Duration::ZERO,
+                Err(error) => {
+                    failures += 1;
+                    if failures.is_power_of_two() {
+                        tracing::warn!(error = &error as &dyn std::error::Error, failures, "election: will try again");
+                    }
+                    self.timings.retry_period
+                }
+            };
+            tokio::time::sleep(jittered(wait)).await;
+        }
+    }
+
+    /// Keeps the Lease until it is lost, which ends the process. Only ever returns by not returning.
+    pub async fn keep(&mut self, term: &Term) -> std::convert::Infallible {
+        let role = Role::Leader(term.guard.epoch());
+        loop {
+            let Some(rest) = term.guard.rest(Boot::now()) else { exit("the Lease was not renewed in time") };
+            match self.try_once(role, rest).await {
+                Ok(Outcome::Won { until, .. }) => term.guard.extend(until),
+                Ok(Outcome::Lost { holder }) => {
+                    tracing::error!(?holder, "the Lease names somebody else");
+                    exit("the Lease names somebody else");
+                }
+                Ok(Outcome::Raced) => continue,
+                Ok(Outcome::Waiting(_)) => {}
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the Lease was not renewed: will try again");
+                }
+            }
+            term.guard.check();
+            tokio::time::sleep(jittered(self.timings.retry_period)).await;
+        }
+    }
+
+    /// Gives the Lease back, so that the next leader need not wait.
+    pub async fn release(&mut self, term: &Term) {
+        let Some(base) = self.newest.clone() else { return };
+        if LeaseRecord::from(&base).holder.as_deref() != Some(self.me.to_string().as_str()) {
+            return;
+        }
+        let free = lease::write(
+            Some(base),
+            &self.name,
+            &self.namespace,
+            None,
+            term.guard.epoch(),
+            self.timings,
+            Timestamp::now(),
+        );
+        let write = self.api.replace(&self.name, &PostParams::default(), &free);
+        match tokio::time::timeout(Duration::from_secs(1), write).await {
+            Ok(Ok(_)) => tracing::info!("gave the Lease back"),
+            Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "the Lease was not given back"),
+            Err(_) => tracing::warn!("the Lease was not given back within a second"),
+        }
+    }
+
+    /// One look at the Lease and what follows from it.
+    async fn try_once(&mut self, role: Role, within: Duration) -> Result<Outcome, ElectorError> {
+        match tokio::time::timeout(within, self.look_and_act(role)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                self.newest = None;
+                Err(ElectorError::Timeout(within))
+            }
+        }
+    }
+
+    async fn look_and_act(&mut self, role: Role) -> Result<Outcome, ElectorError> {
+        // A leader knows the Lease from its own last write, so one request renews it. All else begins with a look.
+        if matches!(role, Role::Candidate { .. }) || self.newest.is_none() {
+            let lease = self.api.get_opt(&self.name).await.map_err(ElectorError::Get)?;
+            self.see(lease);
+        }
+        // The time before the request is what counts: the API server may have taken it in right then.
+        let asked = Boot::now();
+        let (epoch, creates) = match decide(&self.observed, role, &self.me.to_string(), self.timings, asked) {
+            Decision::Wait(wait) => return Ok(Outcome::Waiting(wait)),
+            Decision::Lost { holder } => return Ok(Outcome::Lost { holder }),
+            Decision::Create(epoch) => (epoch, true),
+            Decision::Take(epoch) | Decision::Renew(epoch) => (epoch, false),
+        };
+        let base = if creates { None } else { self.newest.clone() };
+        let me = self.me.to_string();
+        let lease =
+            lease::write(base, &self.name, &self.namespace, Some(&me), epoch, self.timings, Timestamp::now());
+        let written = if creates {
+            self.api.create(&PostParams::default(), &lease).await
+        } else {
+            self.api.replace(&self.name, &PostParams::default(), &lease).await
+        };
+        match written {
+            Ok(lease) => {
+                self.see(Some(lease));
+                Ok(Outcome::Won { epoch, until: asked.after(self.timings.renew_deadline) })
+            }
+            // Somebody wrote it since: look again before anything else.
+            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() || status.is_not_found() => {
+                self.newest = None;
+                Ok(Outcome::Raced)
+            }
+            Err(error) => {
+                self.newest = None;
+                Err(ElectorError::Write(error))
+            }
+        }
+    }
+
+    fn see(&mut self, lease: Option<Lease>) {
+        self.observed.see(lease.as_ref().map(LeaseRecord::from), Boot::now());
+        self.newest = lease;
+        let holder = self.observed.record.as_ref().and_then(|record| record.holder.as_deref()?.parse().ok());
+        self.holder.send_if_modified(|known| {
+            let changed = *known != holder;
+            *known = holder;
+            changed
+        });
+    }
+}
+
+/// What came of one try.
+enum Outcome {
+    /// The Lease is ours until then.
+    Won { epoch: Epoch, until: Boot },
+    /// Somebody else's.
+    Waiting(Duration),
+    /// Was ours.
+    Lost { holder: Option<String> },
+    /// Somebody wrote it in between.
+    Raced,
+}
+
+/// Up to a fifth longer, so that candidates do not march in step.
+fn jittered(wait: Duration) -> Duration {
+    let thousandth = u32::try_from(uuid::Uuid::new_v4().as_u128() % 1000).unwrap_or(0);
+    wait + wait * thousandth / 5000
+}

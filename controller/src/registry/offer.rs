@@ -1,0 +1,104 @@
+//! Offer objects to the master's events: what a framework replied.
+
+use super::shelf::{Entry, object_key};
+use proffer_crds::{Filters, Offer, OfferPhase, OfferReply as ObjectReply};
+use proffer_master::{Event, OfferId, OfferReply};
+use std::time::Duration;
+
+/// Longest filter, a year, as the schema says it.
+const LONGEST_FILTER_SECONDS: f64 = 31_536_000.0;
+
+/// What an Offer object that is there tells the master: its reply, if it has one that nobody dealt with.
+pub(super) fn applied(entry: &Entry<Offer>) -> Option<Event> {
+    let offer = entry.value().ok()?;
+    let phase = offer.status.as_ref().and_then(|status| status.phase);
+    if !matches!(phase, None | Some(OfferPhase::Outstanding)) {
+        return None;
+    }
+    let reply = offer.spec.reply.as_ref()?;
+    Some(Event::OfferReplied { offer: OfferId(object_key(entry)), reply: parse(reply) })
+}
+
+/// What an Offer object that is gone tells the master.
+pub(super) fn deleted(entry: &Entry<Offer>) -> Event {
+    Event::OfferDeleted(OfferId(object_key(entry)))
+}
+
+/// Reads a reply. One that both accepts and declines, which the schema refuses, is read as a decline: it takes nothing.
+fn parse(reply: &ObjectReply) -> OfferReply {
+    match (&reply.accept, &reply.decline) {
+        (Some(accept), None) => OfferReply::Accept {
+            launch: accept.operations.iter().flat_map(|operation| operation.launch.tasks.iter().cloned()).collect(),
+            refuse: refuse(accept.filters.as_ref()),
+        },
+        (_, decline) => {
+            OfferReply::Decline { refuse: refuse(decline.as_ref().and_then(|decline| decline.filters.as_ref())) }
+        }
+    }
+}
+
+fn refuse(filters: Option<&Filters>) -> Option<Duration> {
+    let seconds = filters?.refuse_seconds?;
+    // `max` and `min` also do away with what is not a number.
+    Some(Duration::from_secs_f64(seconds.max(0.0).min(LONGEST_FILTER_SECONDS)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn event(reply: Option<Value>, phase: Option<&str>) -> Option<Event> {
+        let mut object = json!({
+            "apiVersion": "proffer.dev/v1alpha1",
+            "kind": "Offer",
+            "metadata": {"name": "o1", "namespace": "default", "uid": "u1", "resourceVersion": "5"},
+            "spec": {"terms": {
+                "framework": "hello", "role": "*", "expiresAt": "2026-11-22T15:40:00Z", "masterEpoch": 3,
+                "agent": {"name": "node1", "id": "a1"},
+                "resources": {"cpu": "1", "memory": "64Mi", "disk": "0Mi", "ports": "[]"},
+            }},
+        });
+        if let Some(reply) = reply {
+            object["spec"]["reply"] = reply;
+        }
+        if let Some(phase) = phase {
+            object["status"] = json!({"phase": phase});
+        }
+        applied(&Entry::new(serde_json::from_value(object).unwrap()))
+    }
+
+    fn replied(reply: OfferReply) -> Option<Event> {
+        Some(Event::OfferReplied { offer: OfferId(proffer_master::ObjectKey::new("default", "o1")), reply })
+    }
+
+    #[test]
+    fn replies_are_read() {
+        let seconds = Duration::from_secs;
+        for (reply, expected) in [
+            (json!({"decline": {}}), OfferReply::Decline { refuse: None }),
+            (json!({"decline": {"filters": {"refuseSeconds": 0}}}), OfferReply::Decline { refuse: Some(seconds(0)) }),
+            (json!({"decline": {"filters": {"refuseSeconds": -5.5}}}), OfferReply::Decline { refuse: Some(seconds(0)) }),
+            (
+                json!({"decline": {"filters": {"refuseSeconds": 1e300}}}),
+                OfferReply::Decline { refuse: Some(seconds(31_536_000)) },
+            ),
+            (
+                json!({"accept": {"operations": [{"launch": {"tasks": ["a", "b"]}}, {"launch": {"tasks": ["c"]}}], "filters": {"refuseSeconds": 2.5}}}),
+                OfferReply::Accept {
+                    launch: vec!["a".to_owned(), "b".to_owned(), "c".to_owned()],
+                    refuse: Some(Duration::from_millis(2500)),
+                },
+            ),
+            (json!({}), OfferReply::Decline { refuse: None }),
+        ] {
+            assert_eq!(event(Some(reply.clone()), Some("Outstanding")), replied(expected), "{reply}");
+        }
+    }
+
+    #[test]
+    fn no_reply_and_a_reply_that_was_dealt_with_say_nothing() {
+        assert_eq!(event(None, Some("Outstanding")), None);
+        assert_eq!(event(Some(json!({"decline": {}})), Some("Declined")), None);
+    }
+}

@@ -1,0 +1,266 @@
+//! The leader's loop: the only place where the master is called.
+//!
+//! Events come in, effects go out to queues; nothing here waits for a file or a socket.
+
+mod hops;
+
+use crate::agent_link::Links;
+use crate::clock::{Boot, Clock};
+use crate::leader::Guard;
+use crate::metrics::Metrics;
+use crate::registry::{Heard, Registry};
+use crate::writer::{Notices, Op};
+use hops::Hops;
+use proffer_agent_link::v1::LaunchTimes;
+use proffer_master::{Effect, Event, Master, MasterConfig, Notice, Session, ToAgent, WriteId, WriteOutcome};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Most events taken from one side before the other gets its turn.
+const BATCH: usize = 256;
+/// Events of agents that wait; an agent whose event finds no room waits itself.
+const AGENT_EVENTS: usize = 4096;
+
+/// Where the runner is told things.
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    /// By the registry and the writer. Unbounded: what waits is at most what is in memory anyway.
+    pub heard: mpsc::UnboundedSender<Heard>,
+    /// By agents.
+    pub agents: mpsc::Sender<Arrived>,
+}
+
+/// The receiving ends of an [`Inbox`].
+#[derive(Debug)]
+pub struct Outlets {
+    heard: mpsc::UnboundedReceiver<Heard>,
+    agents: mpsc::Receiver<Arrived>,
+}
+
+/// An inbox and its receiving ends.
+#[must_use]
+pub fn inbox() -> (Inbox, Outlets) {
+    let (heard_in, heard) = mpsc::unbounded_channel();
+    let (agents_in, agents) = mpsc::channel(AGENT_EVENTS);
+    (Inbox { heard: heard_in, agents: agents_in }, Outlets { heard, agents })
+}
+
+/// An event that came from an agent.
+#[derive(Clone, Debug)]
+pub struct Arrived {
+    /// The event.
+    pub event: Event,
+    /// How long the agent took for a launch, with a status that is the first of one.
+    pub launch_times: Option<LaunchTimes>,
+}
+
+impl Arrived {
+    /// An event without more.
+    #[must_use]
+    pub fn new(event: Event) -> Self {
+        Self { event, launch_times: None }
+    }
+}
+
+/// What the runner works with.
+pub struct Runner {
+    master: Master,
+    clock: Clock,
+    guard: Guard,
+    registry: Arc<Registry>,
+    links: Arc<Links>,
+    writer: mpsc::UnboundedSender<Op>,
+    notices: Notices,
+    metrics: Arc<Metrics>,
+    /// Writes that have not ended, and what waits for each.
+    writes: HashMap<WriteId, Vec<(Session, ToAgent)>>,
+    hops: Hops,
+    recovered: Option<oneshot::Sender<()>>,
+}
+
+/// Everything that effects are handed to.
+pub struct Reach {
+    /// Ends the process when it does not lead any more.
+    pub guard: Guard,
+    /// The newest objects.
+    pub registry: Arc<Registry>,
+    /// The agents.
+    pub links: Arc<Links>,
+    /// The writer.
+    pub writer: mpsc::UnboundedSender<Op>,
+    /// Kubernetes Events.
+    pub notices: Notices,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Runner {
+    /// A runner of a new master. `recovered` fires when [`Event::Recovered`] has been handled.
+    #[must_use]
+    pub fn new(config: MasterConfig, clock: Clock, reach: Reach, recovered: oneshot::Sender<()>) -> Self {
+        let Reach { guard, registry, links, writer, notices, metrics } = reach;
+        Self {
+            master: Master::new(config),
+            clock,
+            guard,
+            registry,
+            links,
+            writer,
+            notices,
+            hops: Hops::new(Arc::clone(&metrics)),
+            metrics,
+            writes: HashMap::new(),
+            recovered: Some(recovered),
+        }
+    }
+
+    /// Handles events until the process ends.
+    pub async fn run(mut self, mut outlets: Outlets) {
+        let mut heard = Vec::with_capacity(BATCH);
+        let mut arrived = Vec::with_capacity(BATCH);
+        loop {
+            let now = self.clock.now();
+            let tick = self.master.next_tick().map(|next| next.since(now));
+            tokio::select! {
+                biased;
+                n = outlets.heard.recv_many(&mut heard, BATCH) => if n == 0 { return },
+                n = outlets.agents.recv_many(&mut arrived, BATCH) => if n == 0 { return },
+                () = tokio::time::sleep(tick.unwrap_or_default()), if tick.is_some() => {}
+            }
+            // One side that is busy must not keep the other waiting.
+            while heard.len() < BATCH && let Ok(more) = outlets.heard.try_recv() {
+                heard.push(more);
+            }
+            while arrived.len() < BATCH && let Ok(more) = outlets.agents.try_recv() {
+                arrived.push(more);
+            }
+            // A process that was stopped for a while must not act on what it knew before.
+            self.guard.check();
+            for heard in heard.drain(..) {
+                self.hear(heard);
+            }
+            for arrived in arrived.drain(..) {
+                self.hops.arrived(&arrived);
+                self.handle(arrived.event);
+            }
+            let now = self.clock.now();
+            if self.master.next_tick().is_some_and(|next| next <= now) {
+                self.handle(Event::Tick);
+            }
+        }
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        match heard {
+            Heard::Event(event) => self.handle(event),
+            Heard::Task(event, entry) => {
+                self.registry.task_told(&entry);
+                self.handle(event);
+            }
+            Heard::VoidOffer(offer) => self.write(Op::DeleteOffer(offer)),
+            Heard::Malformed { about, problem } => {
+                tracing::warn!(?about, problem, "an object does not have its kind's form");
+                let message = format!("the object does not have its kind's form: {problem}");
+                self.notices.tell(Notice { about, warning: true, reason: "Malformed", message });
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        if let Event::Written { write, outcome } = &event {
+            self.release(*write, outcome);
+        }
+        self.hops.event(&event);
+        let recovered = event == Event::Recovered;
+        let name = event_name(&event);
+        let began = Boot::now();
+        let effects = self.master.handle(self.clock.now(), event);
+        self.metrics.handled(name, Boot::now().since(began));
+        // A message may wait for a write of the same batch that stands behind it.
+        let begun: HashSet<WriteId> = effects.iter().filter_map(write_of).collect();
+        for write in begun {
+            self.writes.entry(write).or_default();
+        }
+        for effect in effects {
+            self.dispatch(effect);
+        }
+        if recovered && let Some(recovered) = self.recovered.take() {
+            let _ = recovered.send(());
+        }
+    }
+
+    /// A write has ended: what waited for it goes out, if it is durable.
+    fn release(&mut self, write: WriteId, outcome: &WriteOutcome) {
+        let Some(waiting) = self.writes.remove(&write) else { return };
+        if *outcome == WriteOutcome::Done {
+            for (session, message) in waiting {
+                self.send(session, message);
+            }
+        }
+    }
+
+    fn send(&mut self, session: Session, message: ToAgent) {
+        self.hops.sent(&message);
+        self.links.send(session, message);
+    }
+
+    fn write(&self, op: Op) {
+        // The writer lives as long as the process.
+        let _ = self.writer.send(op);
+    }
+
+    fn dispatch(&mut self, effect: Effect) {
+        match effect {
+            Effect::WriteTask { write, task, record, awaited } => {
+                self.hops.decided(write, &task, &record);
+                self.write(Op::TaskStatus { writes: vec![write], task, record, awaited });
+            }
+            Effect::AdoptTask { task, framework } => self.write(Op::AdoptTask { task, framework }),
+            Effect::ReleaseTask(task) => self.write(Op::ReleaseTask(task)),
+            Effect::DeleteTask(task) => self.write(Op::DeleteTask(task)),
+            Effect::CreateOffer { write, offer } => self.write(Op::CreateOffer { write, offer }),
+            Effect::CloseOffer { offer, end, message } => self.write(Op::CloseOffer { offer, end, message }),
+            Effect::DeleteOffer(offer) => self.write(Op::DeleteOffer(offer)),
+            Effect::WriteFramework(record) => self.write(Op::Framework(record)),
+            Effect::WriteAgent(record) => self.write(Op::Agent(record)),
+            Effect::Send { session, message, after: None, .. } => self.send(session, message),
+            Effect::Send { agent, session, message, after: Some(write) } => match self.writes.get_mut(&write) {
+                Some(waiting) => waiting.push((session, message)),
+                None => tracing::error!(%agent, write = write.0, "a message waits for a write that is not under way: dropped"),
+            },
+            Effect::Disconnect { session, why, .. } => self.links.disconnect(session, &why),
+            Effect::Tell(notice) => self.notices.tell(notice),
+        }
+    }
+}
+
+fn write_of(effect: &Effect) -> Option<WriteId> {
+    match effect {
+        Effect::WriteTask { write, .. } | Effect::CreateOffer { write, .. } => Some(*write),
+        _ => None,
+    }
+}
+
+fn event_name(event: &Event) -> &'static str {
+    match event {
+        Event::FrameworkApplied(_) => "framework_applied",
+        Event::FrameworkDeleted { .. } => "framework_deleted",
+        Event::TaskApplied(_) => "task_applied",
+        Event::TaskDeleted(_) => "task_deleted",
+        Event::OfferReplied { .. } => "offer_replied",
+        Event::OfferDeleted(_) => "offer_deleted",
+        Event::AgentApplied { .. } => "agent_applied",
+        Event::AgentDeleted(_) => "agent_deleted",
+        Event::SlotChanged { .. } => "slot_changed",
+        Event::AgentRegistered(_) => "agent_registered",
+        Event::AgentDisconnected { .. } => "agent_disconnected",
+        Event::EpochConfirmed { .. } => "epoch_confirmed",
+        Event::SlotAttached { .. } => "slot_attached",
+        Event::StatusUpdate { .. } => "status_update",
+        Event::Pong { .. } => "pong",
+        Event::Written { .. } => "written",
+        Event::Recovered => "recovered",
+        Event::Tick => "tick",
+    }
+}

@@ -1,0 +1,46 @@
+//! Runs operations, a bounded number at once.
+
+use super::execute::Executor;
+use super::queue::{Op, Queue};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// Starts the pool. What is sent to it gets written as soon as its turn comes.
+#[must_use]
+pub fn start(executor: Executor, at_once: usize) -> mpsc::UnboundedSender<Op> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    tokio::spawn(run(Arc::new(executor), at_once.max(1), receiver));
+    sender
+}
+
+async fn run(executor: Arc<Executor>, at_once: usize, mut ops: mpsc::UnboundedReceiver<Op>) {
+    let mut queue = Queue::default();
+    let mut running = JoinSet::new();
+    loop {
+        while let Ok(op) = ops.try_recv() {
+            queue.push(op);
+        }
+        while running.len() < at_once {
+            let Some((subject, op)) = queue.pop() else { break };
+            let executor = Arc::clone(&executor);
+            running.spawn(async move {
+                executor.execute(op).await;
+                subject
+            });
+        }
+        executor.metrics().writes_wait(queue.len());
+        tokio::select! {
+            op = ops.recv() => match op {
+                Some(op) => queue.push(op),
+                None => return,
+            },
+            Some(done) = running.join_next() => {
+                // A panic aborts the process, so the only other way to end is to be done.
+                if let Ok(subject) = done {
+                    queue.done(subject);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! What waits to be written. Pure: no write happens here.
+
+use proffer_master::{
+    AgentRecord, FrameworkRecord, ObjectKey, OfferEnd, OfferId, OfferRecord, TaskId, TaskRecord, WriteId,
+};
+use std::collections::{HashMap, HashSet, VecDeque};
+
+/// After so many awaited writes in a row, one other goes first, so that none waits for ever.
+const AWAITED_IN_A_ROW: u32 = 8;
+
+/// One thing to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// A task's status. Answered for each of `writes`.
+    TaskStatus {
+        /// The writes that this one is the answer to: its own and those that it replaced.
+        writes: Vec<WriteId>,
+        /// The task.
+        task: TaskId,
+        /// The whole new status.
+        record: Box<TaskRecord>,
+        /// Whether something waits for it.
+        awaited: bool,
+    },
+    /// Owner reference and finalizer onto a task.
+    AdoptTask {
+        /// The task.
+        task: TaskId,
+        /// Name and UID of the owner.
+        framework: (String, String),
+    },
+    /// The finalizer off a task.
+    ReleaseTask(TaskId),
+    /// A task's object away.
+    DeleteTask(TaskId),
+    /// A new offer.
+    CreateOffer {
+        /// The write that this is the answer to.
+        write: WriteId,
+        /// The offer.
+        offer: Box<OfferRecord>,
+    },
+    /// How an offer ended.
+    CloseOffer {
+        /// The offer.
+        offer: OfferId,
+        /// How.
+        end: OfferEnd,
+        /// Why.
+        message: String,
+    },
+    /// An offer's object away.
+    DeleteOffer(OfferId),
+    /// A framework's status.
+    Framework(Box<FrameworkRecord>),
+    /// An agent's status.
+    Agent(Box<AgentRecord>),
+}
+
+/// The object that an operation is about. Operations on one object never run at the same time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A Task.
+    Task(ObjectKey),
+    /// An Offer.
+    Offer(ObjectKey),
+    /// A Framework.
+    Framework(ObjectKey),
+    /// An Agent.
+    Agent(String),
+}
+
+impl Op {
+    /// The object that this is about.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::TaskStatus { task, .. } | Self::AdoptTask { task, .. } | Self::ReleaseTask(task) | Self::DeleteTask(task) => {
+                Subject::Task(task.key.clone())
+            }
+            Self::CreateOffer { offer, .. } => Subject::Offer(offer.id.0.clone()),
+            Self::CloseOffer { offer, .. } | Self::DeleteOffer(offer) => Subject::Offer(offer.0.clone()),
+            Self::Framework(record) => Subject::Framework(record.key.clone()),
+            Self::Agent(record) => Subject::Agent(record.agent.0.clone()),
+        }
+    }
+
+    /// Whether something waits for it.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        match self {
+            Self::TaskStatus { awaited, .. } => *awaited,
+            Self::CreateOffer { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// Operations that have not begun, merged by object.
+#[derive(Debug, Default)]
+pub struct Queue {
+    waiting: HashMap<Subject, VecDeque<Op>>,
+    busy: HashSet<Subject>,
+    awaited: VecDeque<Subject>,
+    others: VecDeque<Subject>,
+    in_a_row: u32,
+    length: usize,
+}
+
+impl Queue {
+    /// How many operations have not begun.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Takes in an operation. It may replace one that has not begun, or be the same as one.
+    pub fn push(&mut self, op: Op) {
+        let subject = op.subject();
+        let awaited = op.is_awaited();
+        let waiting = self.waiting.entry(subject.clone()).or_default();
+        let before = waiting.len();
+        merge(waiting, op);
+        self.length += waiting.len() - before;
+        if !self.busy.contains(&subject) {
+            self.line_up(subject, awaited);
+        }
+    }
+
+    /// The next operation to begin. [`Queue::done`] must be called for its object when it has ended.
+    pub fn pop(&mut self) -> Option<(Subject, Op)> {
+        loop {
+            let others_turn = self.in_a_row >= AWAITED_IN_A_ROW && !self.others.is_empty();
+            let subject = if others_turn || self.awaited.is_empty() {
+                self.in_a_row = 0;
+                self.others.pop_front()?
+            } else {
+                self.in_a_row += 1;
+                self.awaited.pop_front()?
+            };
+            if self.busy.contains(&subject) {
+                continue;
+            }
+            let Some(waiting) = self.waiting.get_mut(&subject) else { continue };
+            let first = waiting.iter().position(Op::is_awaited).unwrap_or(0);
+            let Some(op) = waiting.remove(first) else { continue };
+            self.length -= 1;
+            if waiting.is_empty() {
+                self.waiting.remove(&subject);
+            }
+            self.busy.insert(subject.clone());
+            return Some((subject, op));
+        }
+    }
+
+    /// The operation on this object has ended.
+    pub fn done(&mut self, subject: Subject) {
+        self.busy.remove(&subject);
+        if let Some(waiting) = self.waiting.get(&subject) {
+            let awaited = waiting.iter().any(Op::is_awaited);
+            self.line_up(subject, awaited);
+        }
+    }
+
+    fn line_up(&mut self, subject: Subject, awaited: bool) {
+        if awaited { self.awaited.push_back(subject) } else { self.others.push_back(subject) }
+    }
+}
+
+/// Puts an operation behind those on the same object, or in the place of one that it makes needless.
+fn merge(waiting: &mut VecDeque<Op>, op: Op) {
+    match op {
+        Op::TaskStatus { writes, task, record, awaited } => {
+            let replaced = waiting.iter_mut().rev().find_map(|known| match known {
+                Op::TaskStatus { writes, task: same, record, awaited } if *same == task && !*awaited => {
+                    Some((writes, record, awaited))
+                }
+                _ => None,
+            });
+            match replaced {
+                Some((known_writes, known_record, known_awaited)) => {
+                    known_writes.extend(writes);
+                    *known_record = record;
+                    *known_awaited = awaited;
+                }
+                None => waiting.push_back(Op::TaskStatus { writes, task, record, awaited }),
+            }
+        }
+        Op::Framework(record) => {
+            waiting.retain(|known| !matches!(known, Op::Framework(_)));
+            waiting.push_back(Op::Framework(record));
+        }
+        Op::Agent(record) => {
+            waiting.retain(|known| !matches!(known, Op::Agent(_)));
+            waiting.push_back(Op::Agent(record));
+        }
+        Op::DeleteOffer(offer) => {
+            waiting.retain(|known| !matches!(known, Op::CloseOffer { .. } | Op::DeleteOffer(_)));
+            waiting.push_back(Op::DeleteOffer(offer));
+        }
+        op => {
+            if !waiting.contains(&op) {
+                waiting.push_back(op);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proffer_master::{Epoch, Readiness};
+    use proffer_mesos_api::TaskState;
+    use proffer_resources::{Ranges, Resources};
+
+    fn task(name: &str) -> TaskId {
+        TaskId { key: ObjectKey::new("ns", name), uid: format!("uid-{name}") }
+    }
+
+    fn status(write: u64, name: &str, state: TaskState, awaited: bool) -> Op {
+        let record = TaskRecord {
+            generation: 1,
+            state: Some(state),
+            reason: None,
+            message: String::new(),
+            agent: None,
+            ports: Ranges::default(),
+            exit_code: None,
+            signal: None,
+            sandbox: None,
+            staging_at: None,
+            running_at: None,
+            completed_at: None,
+            epoch: Epoch(1),
+        };
+        Op::TaskStatus { writes: vec![WriteId(write)], task: task(name), record: Box::new(record), awaited }
+    }
+
+    fn framework(pending: usize) -> Op {
+        Op::Framework(Box::new(FrameworkRecord {
+            key: ObjectKey::new("ns", "fw"),
+            uid: "f".to_owned(),
+            generation: 1,
+            framework_id: String::new(),
+            scheduler: "BinPack",
+            pending,
+            active: 0,
+            completed: 0,
+            allocated: Resources::default(),
+            offers: 0,
+            ready: Readiness { ready: true, reason: "Ready", message: String::new() },
+            epoch: Epoch(1),
+        }))
+    }
+
+    /// Begins and ends everything, and tells in which order.
+    fn drain(queue: &mut Queue) -> Vec<String> {
+        let mut order = Vec::new();
+        while let Some((subject, op)) = queue.pop() {
+            order.push(match &op {
+                Op::TaskStatus { writes, task, record, .. } => {
+                    let ids: Vec<String> = writes.iter().map(|write| write.0.to_string()).collect();
+                    format!("{} {:?} for {}", task.key.name, record.state.unwrap(), ids.join(","))
+                }
+                Op::AdoptTask { task, .. } => format!("{} adopt", task.key.name),
+                Op::ReleaseTask(task) => format!("{} release", task.key.name),
+                Op::Framework(record) => format!("framework pending {}", record.pending),
+                other => format!("{other:?}"),
+            });
+            queue.done(subject);
+        }
+        assert!(queue.is_empty());
+        order
+    }
+
+    #[test]
+    fn awaited_writes_go_first_and_adoption_after_them() {
+        let mut queue = Queue::default();
+        queue.push(framework(1));
+        queue.push(Op::AdoptTask { task: task("a"), framework: ("fw".to_owned(), "f".to_owned()) });
+        queue.push(status(1, "a", TaskState::Staging, true));
+        queue.push(status(2, "b", TaskState::Staging, true));
+        assert_eq!(drain(&mut queue), ["a Staging for 1", "b Staging for 2", "framework pending 1", "a adopt"]);
+    }
+
+    #[test]
+    fn the_newest_status_replaces_one_that_has_not_begun() {
+        let mut queue = Queue::default();
+        queue.push(status(1, "a", TaskState::Starting, false));
+        queue.push(status(2, "a", TaskState::Running, false));
+        queue.push(status(3, "a", TaskState::Finished, true));
+        queue.push(Op::ReleaseTask(task("a")));
+        queue.push(Op::ReleaseTask(task("a")));
+        assert_eq!(drain(&mut queue), ["a Finished for 1,2,3", "a release"]);
+    }
+
+    #[test]
+    fn an_awaited_status_is_never_replaced() {
+        let mut queue = Queue::default();
+        queue.push(status(1, "a", TaskState::Staging, true));
+        queue.push(status(2, "a", TaskState::Running, false));
+        queue.push(status(3, "a", TaskState::Finished, false));
+        assert_eq!(drain(&mut queue), ["a Staging for 1", "a Finished for 2,3"]);
+    }
+
+    #[test]
+    fn the_status_of_another_task_of_the_same_name_is_not_replaced() {
+        let mut queue = Queue::default();
+        queue.push(status(1, "a", TaskState::Finished, false));
+        let mut later = status(2, "a", TaskState::Running, false);
+        if let Op::TaskStatus { task, .. } = &mut later {
+            task.uid = "another".to_owned();
+        }
+        queue.push(later);
+        assert_eq!(drain(&mut queue), ["a Finished for 1", "a Running for 2"]);
+    }
+
+    #[test]
+    fn one_object_is_written_by_one_at_a_time() {
+        let mut queue = Queue::default();
+        queue.push(status(1, "a", TaskState::Staging, true));
+        let (subject, _) = queue.pop().unwrap();
+        queue.push(status(2, "a", TaskState::Running, true));
+        assert_eq!(queue.pop(), None);
+        queue.done(subject);
+        assert_eq!(drain(&mut queue), ["a Running for 2"]);
+    }
+
+    #[test]
+    fn what_nobody_awaits_is_written_too_while_awaited_writes_keep_coming() {
+        let mut queue = Queue::default();
+        for write in 0..100 {
+            queue.push(status(write, &format!("t{write}"), TaskState::Staging, true));
+        }
+        queue.push(framework(1));
+        queue.push(framework(2));
+        let position = drain(&mut queue).iter().position(|done| done == "framework pending 2");
+        assert_eq!(position, Some(8));
+    }
+}

@@ -1,0 +1,64 @@
+//! What an order must be before anything is done about it. The master checks the same; an agent trusts nobody with
+//! paths.
+
+use crate::failure::LaunchFailure;
+use crate::message::{Command, Order, TaskId};
+
+/// Longest single argument or variable that Linux takes (`MAX_ARG_STRLEN`), without its final NUL.
+const MAX_STRING: usize = 131_071;
+/// Most bytes of arguments and environment together that Linux takes with the usual stack limit of 8 MiB.
+const MAX_TOTAL: usize = 2 * 1024 * 1024;
+/// Longest part of a path that Linux takes.
+const MAX_NAME: usize = 255;
+
+/// Whether the parts of a task's identity can be parts of a path.
+pub(crate) fn identity(task: &TaskId) -> Result<(), LaunchFailure> {
+    let parts = [("namespace", &task.namespace), ("framework", &task.framework), ("name", &task.name), ("uid", &task.uid)];
+    for (what, text) in parts {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let fits = !text.is_empty() && text.len() <= MAX_NAME && text.bytes().all(plain) && !text.starts_with(['.', '-']);
+        if !fits {
+            let shown: String = text.chars().take(80).collect();
+            return Err(LaunchFailure::Invalid(format!(
+                "the task's {what} {shown:?} cannot be part of a path: use letters, digits, '-', '_' and '.'"
+            )));
+        }
+    }
+    if task.namespace.len() + task.framework.len() + 1 > MAX_NAME {
+        return Err(LaunchFailure::Invalid("the task's namespace and framework are too long together".to_owned()));
+    }
+    Ok(())
+}
+
+/// Whether the command can be handed to the kernel.
+pub(crate) fn order(order: &Order) -> Result<(), LaunchFailure> {
+    let Command { value, shell, arguments, user, environment } = &order.command;
+    let invalid = |message: String| Err(LaunchFailure::Invalid(message));
+    if value.trim().is_empty() {
+        return invalid("the command is empty: write what to run".to_owned());
+    }
+    if *shell && !arguments.is_empty() {
+        return invalid("a shell command takes no arguments: write them into its text, or set shell to false".to_owned());
+    }
+    for (name, _) in environment {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            let shown: String = name.chars().take(80).collect();
+            return invalid(format!("{shown:?} cannot be the name of an environment variable"));
+        }
+    }
+    let variables = environment.iter().flat_map(|(name, text)| [name, text]);
+    let strings = [value, user].into_iter().chain(arguments).chain(variables.clone());
+    if strings.clone().any(|text| text.contains('\0')) {
+        return invalid("the command, its arguments or its environment contain a NUL character".to_owned());
+    }
+    let longest_variable = environment.iter().map(|(name, text)| name.len() + text.len() + 1).max().unwrap_or(0);
+    let total: usize = strings.map(|text| text.len() + 10).sum();
+    let longest = arguments.iter().map(String::len).chain([value.len(), longest_variable]).max().unwrap_or(0);
+    if longest > MAX_STRING || total > MAX_TOTAL {
+        return invalid(format!(
+            "the command's arguments and environment are too large ({total} bytes, the longest {longest}; Linux takes \
+             {MAX_STRING} for one and {MAX_TOTAL} for all): pass large data in a file"
+        ));
+    }
+    Ok(())
+}

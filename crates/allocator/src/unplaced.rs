@@ -1,0 +1,250 @@
+//! Why a task waits, in a sentence.
+
+use crate::{AgentBooks, Allocator, Demand, Kind, Name, PortRequest, Verdict};
+use proffer_resources::Resources;
+use std::fmt;
+
+/// Why a demand fits on no agent. `Display` says it to a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unplaced<A> {
+    /// There is no agent at all.
+    NoAgents,
+    /// There are agents, and none can be used now.
+    NoneReady {
+        /// How many there are.
+        agents: usize,
+    },
+    /// No agent has as much, even if nothing else ran there.
+    TooLarge {
+        /// What is asked for.
+        demand: Demand,
+        /// What there is too little of.
+        kind: Kind,
+        /// The agent that has most of it, and how much.
+        largest: (A, Resources),
+        /// Agents that cannot be used now.
+        not_ready: usize,
+    },
+    /// Some agent would do, but others hold it.
+    Busy {
+        /// What is asked for.
+        demand: Demand,
+        /// What there is too little of.
+        kind: Kind,
+        /// The agent that has most of it free, and how much.
+        freest: (A, Resources),
+        /// The agent that has most of it, and how much.
+        largest: (A, Resources),
+        /// Agents that cannot be used now.
+        not_ready: usize,
+    },
+    /// It fits by now.
+    Fits,
+}
+
+impl<A> Unplaced<A> {
+    /// A number that is the same for reasons that differ in their figures only.
+    #[must_use]
+    pub fn class(&self) -> u8 {
+        match self {
+            Self::NoAgents => 0,
+            Self::NoneReady { .. } => 1,
+            Self::TooLarge { .. } => 2,
+            Self::Busy { .. } => 3,
+            Self::Fits => 4,
+        }
+    }
+}
+
+impl<A: fmt::Display> fmt::Display for Unplaced<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAgents => f.write_str("no agent is registered"),
+            Self::NoneReady { agents } => f.write_str(&not_ready_text(*agents)),
+            Self::TooLarge { demand, kind, largest: (agent, has), not_ready } => {
+                write!(f, "needs {demand}, more than any agent has: ")?;
+                match numbers(demand, *kind) {
+                    Some(ports) => write!(f, "no agent has all of the ports {ports}")?,
+                    None => write!(f, "largest is {agent} with {}", kind.describe(has))?,
+                }
+                also_not_ready(f, *not_ready)
+            }
+            Self::Busy { demand, kind, freest: (free_agent, free), largest: (agent, has), not_ready } => {
+                write!(f, "needs {demand}; ")?;
+                match numbers(demand, *kind) {
+                    Some(ports) => write!(f, "the ports {ports} are not all free on any agent with room for the rest")?,
+                    None => write!(
+                        f,
+                        "the largest free is {free_agent} with {}; the largest agent is {agent} with {}",
+                        kind.describe(free),
+                        kind.describe(has)
+                    )?,
+                }
+                also_not_ready(f, *not_ready)
+            }
+            Self::Fits => f.write_str("is about to be placed"),
+        }
+    }
+}
+
+/// The port numbers asked for, if they are what is missing.
+fn numbers(demand: &Demand, kind: Kind) -> Option<&proffer_resources::Ranges> {
+    match (&demand.ports, kind) {
+        (PortRequest::Numbers(numbers), Kind::Ports) => Some(numbers),
+        _ => None,
+    }
+}
+
+fn not_ready_text(agents: usize) -> String {
+    match agents {
+        1 => "1 agent is not ready".to_owned(),
+        agents => format!("{agents} agents are not ready"),
+    }
+}
+
+fn also_not_ready(f: &mut fmt::Formatter<'_>, agents: usize) -> fmt::Result {
+    if agents == 0 { Ok(()) } else { write!(f, "; {}", not_ready_text(agents)) }
+}
+
+impl<A: Name, F: Name> Allocator<A, F> {
+    /// Why `demand` is not placed.
+    #[must_use]
+    pub fn explain_unplaced(&self, demand: &Demand) -> Unplaced<A> {
+        if self.agents.is_empty() {
+            return Unplaced::NoAgents;
+        }
+        let not_ready = self.agents.values().filter(|books| !books.ready).count();
+        if not_ready == self.agents.len() {
+            return Unplaced::NoneReady { agents: not_ready };
+        }
+        let by_total = |books: &AgentBooks| books.total.clone();
+        if !self.agents.values().any(|books| demand.fits(&books.total)) {
+            let kind = self.scarcest(demand, |_| true, by_total);
+            let largest = self.most_of(kind, |_| true, by_total);
+            return largest.map_or(Unplaced::NoAgents, |largest| Unplaced::TooLarge {
+                demand: demand.clone(),
+                kind,
+                largest,
+                not_ready,
+            });
+        }
+        let ready = |books: &AgentBooks| books.ready;
+        if self.by_fullness.values().flatten().any(|agent| self.verdict(demand, agent) == Verdict::Fits) {
+            return Unplaced::Fits;
+        }
+        let kind = self.scarcest(demand, ready, AgentBooks::free);
+        match (self.most_of(kind, ready, AgentBooks::free), self.most_of(kind, |_| true, by_total)) {
+            (Some(freest), Some(largest)) => {
+                Unplaced::Busy { demand: demand.clone(), kind, freest, largest, not_ready }
+            }
+            _ => Unplaced::NoneReady { agents: not_ready },
+        }
+    }
+
+    /// The kind to name: one that no agent has enough of, else the one that most agents lack.
+    fn scarcest(
+        &self,
+        demand: &Demand,
+        which: impl Fn(&AgentBooks) -> bool,
+        measure: impl Fn(&AgentBooks) -> Resources,
+    ) -> Kind {
+        let mut lacking = [0usize; Kind::ALL.len()];
+        let mut agents = 0;
+        for books in self.agents.values().filter(|books| which(books)) {
+            agents += 1;
+            for kind in demand.lacking(&measure(books)) {
+                lacking[kind as usize] += 1;
+            }
+        }
+        let everywhere = Kind::ALL.into_iter().find(|&kind| lacking[kind as usize] == agents);
+        everywhere
+            .or_else(|| Kind::ALL.into_iter().rev().max_by_key(|&kind| lacking[kind as usize]))
+            .unwrap_or(Kind::Cpus)
+    }
+
+    /// The agent with most of one kind; of equals, the first by name.
+    fn most_of(
+        &self,
+        kind: Kind,
+        which: impl Fn(&AgentBooks) -> bool,
+        measure: impl Fn(&AgentBooks) -> Resources,
+    ) -> Option<(A, Resources)> {
+        let mut best: Option<(&A, Resources)> = None;
+        for (agent, books) in self.agents.iter().filter(|(_, books)| which(books)) {
+            let has = measure(books);
+            if best.as_ref().is_none_or(|(_, most)| kind.amount_in(&has) > kind.amount_in(most)) {
+                best = Some((agent, has));
+            }
+        }
+        best.map(|(agent, has)| (agent.clone(), has))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proffer_resources::{Amount, Ranges};
+
+    type Books = Allocator<&'static str, &'static str>;
+
+    fn resources(millicores: u64, mem: u64) -> Resources {
+        Resources {
+            ports: Ranges::span(31000, 31003),
+            ..Resources::of(Amount::from_thousandths(millicores), Amount::from_units(mem))
+        }
+    }
+
+    fn books(agents: &[(&'static str, u64, u64, bool)]) -> Books {
+        let mut books = Books::new(Resources::default());
+        for &(agent, total, held, ready) in agents {
+            books.set_agent(&agent, resources(total, 1024), ready);
+            books.allocate(&agent, &"fw", &resources(held, 0).without_ports());
+        }
+        books
+    }
+
+    fn explain(books: &Books, millicores: u64, ports: PortRequest) -> String {
+        books.explain_unplaced(&Demand::new(&resources(millicores, 64), ports)).to_string()
+    }
+
+    #[test]
+    fn tells_the_figures_that_matter() {
+        let none = PortRequest::None;
+        for (agents, millicores, text) in [
+            (&[][..], 8000, "no agent is registered"),
+            (&[("node1", 0, 0, false), ("node2", 0, 0, false)], 1000, "2 agents are not ready"),
+            (
+                &[("node1", 2000, 0, true), ("node2", 4000, 2500, true)],
+                8000,
+                "needs 8 cpu and 64Mi memory, more than any agent has: largest is node2 with 4 cpu",
+            ),
+            (
+                &[("node1", 1000, 0, true), ("node2", 4000, 2500, true), ("node3", 4000, 0, false)],
+                3000,
+                "needs 3 cpu and 64Mi memory; the largest free is node2 with 1.5 cpu; the largest agent is node2 with 4 cpu; 1 agent is not ready",
+            ),
+            (&[("node1", 4000, 0, true)], 1000, "is about to be placed"),
+        ] {
+            assert_eq!(explain(&books(agents), millicores, none.clone()), text);
+        }
+    }
+
+    #[test]
+    fn ports_are_named() {
+        let mut books = books(&[("node1", 4000, 0, true)]);
+        let held = Resources { ports: Ranges::span(31000, 31001), ..Resources::default() };
+        books.allocate(&"node1", &"fw", &held);
+        assert_eq!(
+            explain(&books, 1000, PortRequest::Count(3)),
+            "needs 1 cpu, 64Mi memory and 3 ports; the largest free is node1 with 2 ports; the largest agent is node1 with 4 ports"
+        );
+        assert_eq!(
+            explain(&books, 1000, PortRequest::Numbers(Ranges::span(31001, 31001))),
+            "needs 1 cpu, 64Mi memory and ports [31001-31001]; the ports [31001-31001] are not all free on any agent with room for the rest"
+        );
+        assert_eq!(
+            explain(&books, 1000, PortRequest::Numbers(Ranges::span(80, 80))),
+            "needs 1 cpu, 64Mi memory and ports [80-80], more than any agent has: no agent has all of the ports [80-80]"
+        );
+    }
+}

@@ -1,0 +1,48 @@
+//! What an operator sets.
+
+use crate::ids::Epoch;
+use proffer_resources::{Amount, Resources};
+use std::time::Duration;
+
+/// What an operator sets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MasterConfig {
+    /// This leader's epoch.
+    pub epoch: Epoch,
+    /// Between two pings of an agent (Mesos: `agent_ping_timeout`, 15 s).
+    pub agent_ping_timeout: Duration,
+    /// Pings without an answer after which an agent is unreachable (Mesos: `max_agent_ping_timeouts`, 5).
+    pub max_agent_ping_timeouts: u32,
+    /// How long a new leader waits for agents that the old one knew (Mesos: `agent_reregister_timeout`, 10 min).
+    pub agent_reregister_timeout: Duration,
+    /// How long an offer waits for a reply.
+    pub offer_timeout: Duration,
+    /// How long an offer that ended keeps its object, so that a late reply is told what happened.
+    pub offer_retention: Duration,
+    /// How long an offer is left alone before a task of the built-in scheduler that fits nowhere else may have it rescinded.
+    pub offer_min_hold: Duration,
+    /// Least free resources worth an offer (Mesos: `min_allocatable_resources`, 0.01 cores or 32 MiB).
+    pub min_allocatable: Resources,
+}
+
+impl MasterConfig {
+    /// Mesos' defaults, and a minute for offers.
+    #[must_use]
+    pub fn new(epoch: Epoch) -> Self {
+        Self {
+            epoch,
+            agent_ping_timeout: Duration::from_secs(15),
+            max_agent_ping_timeouts: 5,
+            agent_reregister_timeout: Duration::from_mins(10),
+            offer_timeout: Duration::from_mins(1),
+            offer_retention: Duration::from_mins(1),
+            offer_min_hold: Duration::from_secs(1),
+            min_allocatable: Resources::of(Amount::from_thousandths(10), Amount::from_units(32)),
+        }
+    }
+
+    /// How long an agent may be silent before it is unreachable.
+    pub(crate) fn unreachable_after(&self) -> Duration {
+        self.agent_ping_timeout.saturating_mul(self.max_agent_ping_timeouts)
+    }
+}

@@ -1,0 +1,147 @@
+//! Why a task waits and why a framework gets no offers: the same words for objects, `kubectl describe` and the API.
+
+use crate::event::SchedulerKind;
+use crate::ids::{AgentName, ObjectKey, TaskId, Time};
+use crate::master::Master;
+use crate::state::Phase;
+use crate::tasks::SETTLE;
+use crate::timers::Timer;
+use proffer_allocator::{Demand, Verdict};
+use std::time::Duration;
+
+/// How many waiting tasks are told in one go, so that a long queue does not become a flood of writes.
+const TOLD_AT_ONCE: usize = 100;
+
+/// How old the figures may be that a waiting task was told.
+const RETELL: Duration = Duration::from_secs(30);
+
+/// Classes of reasons that are not the allocator's.
+const NO_FRAMEWORK: u8 = 100;
+const UNUSABLE_FRAMEWORK: u8 = 101;
+const WAITS_FOR_FRAMEWORK: u8 = 102;
+
+/// Why a task waits, for the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingTask {
+    /// In a sentence.
+    pub message: String,
+    /// Agent by agent; empty if no agent would help.
+    pub agents: Vec<(AgentName, Verdict)>,
+}
+
+impl Master {
+    /// Why a task waits; `None` if there is no such task or it does not wait.
+    #[must_use]
+    pub fn explain_task(&self, key: &ObjectKey) -> Option<WaitingTask> {
+        let (_, task) = self.tasks_named(key).find(|(_, task)| task.is_waiting())?;
+        let demand = task.demand()?;
+        let (_, message) = self.why_waiting(&task.framework, &demand);
+        let placed_here = matches!(self.scheduler_of(&task.framework), Some(SchedulerKind::BuiltIn(_)));
+        let agents = if placed_here {
+            self.agents.keys().map(|agent| (agent.clone(), self.allocator.verdict(&demand, agent))).collect()
+        } else {
+            Vec::new()
+        };
+        Some(WaitingTask { message, agents })
+    }
+
+    /// Writes into waiting tasks why they wait, where that is new to them.
+    pub(crate) fn explain_waiting(&mut self) {
+        let mut to_tell = Vec::new();
+        let mut again = None;
+        for (key, framework) in &self.frameworks {
+            for (demand, group) in framework.waiting.groups() {
+                again.get_or_insert(RETELL);
+                let (class, message) = self.why_waiting(key, demand);
+                for (_, id) in group {
+                    match self.is_to_be_told(id, class, &message) {
+                        Some(true) if to_tell.len() < TOLD_AT_ONCE => {
+                            to_tell.push((id.clone(), class, message.clone()));
+                        }
+                        None | Some(false) => {}
+                        Some(true) => again = Some(SETTLE),
+                    }
+                    if matches!(self.tasks[id].phase, Phase::Waiting(since) if self.now.since(since) < SETTLE) {
+                        again = Some(SETTLE);
+                    }
+                }
+            }
+        }
+        for (id, class, message) in to_tell {
+            self.tell(&id, class, message);
+        }
+        if let Some(again) = again {
+            self.timers.set_at_latest(Timer::Explain, self.now.after(again));
+        }
+    }
+
+    /// Writes into one waiting task why it waits.
+    pub(crate) fn tell_why_waiting(&mut self, id: &TaskId) {
+        let Some(task) = self.tasks.get(id) else { return };
+        let Some(demand) = task.demand() else { return };
+        let (class, message) = self.why_waiting(&task.framework, &demand);
+        self.tell(id, class, message);
+    }
+
+    /// Something changed that many waiting tasks may want to know.
+    pub(crate) fn explain_soon(&mut self) {
+        if self.frameworks.values().any(|framework| !framework.waiting.is_empty()) {
+            self.timers.set_at_latest(Timer::Explain, self.now.after(SETTLE));
+        }
+    }
+
+    /// Why a framework gets no offers.
+    pub(crate) fn why_no_offers(&self, framework: &ObjectKey) -> String {
+        format!("gets no offers: {}", self.allocator.explain_no_offers(framework, self.now))
+    }
+
+    /// The scheduler of a framework, if that exists and is usable.
+    pub(crate) fn scheduler_of(&self, framework: &ObjectKey) -> Option<SchedulerKind> {
+        self.frameworks.get(framework)?.scheduler()
+    }
+
+    /// A message about a waiting task, and its class: messages of one class differ in figures only.
+    fn why_waiting(&self, key: &ObjectKey, demand: &Demand) -> (u8, String) {
+        let (name, namespace) = (&key.name, &key.namespace);
+        let Some(object) = self.frameworks.get(key).and_then(|framework| framework.object.as_ref()) else {
+            let message = format!(
+                "framework {name:?} does not exist in namespace {namespace:?}: create it, or correct spec.frameworkRef.name"
+            );
+            return (NO_FRAMEWORK, message);
+        };
+        match &object.scheduler {
+            Err(problem) => (UNUSABLE_FRAMEWORK, format!("framework {name:?} cannot be served: {problem}")),
+            Ok(SchedulerKind::OfferObjects) => {
+                (WAITS_FOR_FRAMEWORK, format!("waits for its framework {name:?} to launch it in an offer"))
+            }
+            Ok(SchedulerKind::BuiltIn(_)) => {
+                let unplaced = self.allocator.explain_unplaced(demand);
+                (unplaced.class(), unplaced.to_string())
+            }
+        }
+    }
+
+    /// Whether a waiting task is to be told something; `None` if it has waited too little for it to matter.
+    fn is_to_be_told(&self, id: &TaskId, class: u8, message: &str) -> Option<bool> {
+        let task = self.tasks.get(id)?;
+        let Phase::Waiting(since) = task.phase else { return None };
+        let news = match task.told {
+            None if class < NO_FRAMEWORK && self.now.since(since) < SETTLE => return None,
+            None => true,
+            Some((before, _)) if before != class => true,
+            Some((_, at)) => self.now.since(at) >= RETELL,
+        };
+        Some(news && task.record.message != message)
+    }
+
+    fn tell(&mut self, id: &TaskId, class: u8, message: String) {
+        let now: Time = self.now;
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        task.told = Some((class, now));
+        if task.record.message == message && task.record.state.is_none() && !task.unwritten {
+            return;
+        }
+        task.record.message = message;
+        self.write_note(id);
+    }
+}

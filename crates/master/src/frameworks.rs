@@ -1,0 +1,83 @@
+//! Framework objects come, change and go.
+
+use crate::event::FrameworkObject;
+use crate::event::SchedulerKind;
+use crate::ids::{ObjectKey, OfferId, TaskId};
+use crate::master::Master;
+use crate::state::KillCause;
+use crate::tasks::SETTLE;
+use crate::timers::Timer;
+
+impl Master {
+    /// A Framework object was created or changed.
+    pub(crate) fn framework_applied(&mut self, object: FrameworkObject) {
+        let key = object.key.clone();
+        let before = self.frameworks.get(&key).and_then(|framework| framework.object.clone());
+        if let Some(before) = before.as_ref().filter(|before| before.uid != object.uid) {
+            // The object was deleted and made anew, and the deletion was not told.
+            self.framework_deleted(&key, &before.uid);
+        }
+        if before.as_ref() == Some(&object) {
+            return;
+        }
+        let known_as = before.filter(|before| before.uid == object.uid).map(|before| before.scheduler);
+        let rescheduled = known_as.as_ref() != Some(&object.scheduler);
+        let takes_offers = object.scheduler == Ok(SchedulerKind::OfferObjects);
+        let framework = self.framework_mut(&key);
+        framework.object = Some(object);
+        framework.waiting.refresh();
+        if rescheduled {
+            if !takes_offers {
+                for offer in self.offers_to(&key) {
+                    self.rescind(&offer, format!("framework {:?} does not take offers any more", key.name));
+                }
+                self.allocator.forget_filters(&key);
+            }
+            self.explain_soon();
+            let due = self.now.after(SETTLE);
+            for task in self.tasks_of(&key) {
+                // Owner references could not be written without it.
+                self.timers.set_at_latest(Timer::Settle(task.clone()), due);
+                if self.tasks.get(&task).is_some_and(crate::state::Task::is_over) {
+                    self.adopt(&task, false);
+                }
+            }
+        }
+        self.eager.insert(key.clone());
+        self.changed_frameworks.insert(key);
+    }
+
+    /// A Framework object is gone or is being deleted: its offers and tasks go too.
+    pub(crate) fn framework_deleted(&mut self, key: &ObjectKey, uid: &str) {
+        let Some(framework) = self.frameworks.get_mut(key).filter(|framework| framework.uid() == Some(uid)) else {
+            return;
+        };
+        framework.object = None;
+        framework.written = None;
+        framework.capped = false;
+        for offer in self.offers_to(key) {
+            self.drop_offer(&offer);
+        }
+        self.allocator.forget_filters(key);
+        for id in self.tasks_of(key) {
+            let Some(task) = self.tasks.get(&id) else { continue };
+            if task.placed().is_some() {
+                self.kill(&id, KillCause::FrameworkRemoved);
+            }
+        }
+        if !self.frameworks.get(key).is_none_or(|framework| framework.waiting.is_empty()) {
+            self.timers.set_at_latest(Timer::Explain, self.now);
+        }
+        self.changed_frameworks.insert(key.clone());
+    }
+
+    /// The tasks that name a framework.
+    pub(crate) fn tasks_of(&self, key: &ObjectKey) -> Vec<TaskId> {
+        self.frameworks.get(key).map(|framework| framework.tasks.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The live offers to a framework.
+    pub(crate) fn offers_to(&self, key: &ObjectKey) -> Vec<OfferId> {
+        self.frameworks.get(key).map(|framework| framework.offers.iter().cloned().collect()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,140 @@
+//! A task gets an agent, and its agent gets the task.
+
+use crate::effect::{Launch, ToAgent};
+use crate::ending::Ending;
+use crate::ids::{AgentName, TaskId, WriteId};
+use crate::master::Master;
+use crate::record::PlacedOn;
+use crate::state::{Agent, Phase, Placed, Write};
+use crate::tasks::SETTLE;
+use crate::timers::Timer;
+use proffer_mesos_api::{Reason, TaskState};
+use proffer_resources::{Ranges, Resources};
+
+/// A place for a task.
+#[derive(Debug)]
+pub(crate) struct Placement {
+    /// The agent.
+    pub(crate) agent: AgentName,
+    /// What the task holds there.
+    pub(crate) held: Resources,
+    /// Whether the agent is known to have it.
+    pub(crate) confirmed: bool,
+    /// The write that the launch waits for.
+    pub(crate) launch: Option<WriteId>,
+}
+
+impl Master {
+    /// Launches a waiting task on `agent` with `given`: recorded first, sent once the record is durable.
+    pub(crate) fn launch(&mut self, id: &TaskId, agent: &AgentName, given: Resources) {
+        self.stop_waiting(id);
+        let now = self.now;
+        let Some(place) = self.agents.get(agent).map(|known| PlacedOn {
+            agent: agent.clone(),
+            agent_id: known.id.clone().unwrap_or_default(),
+            address: known.slot.as_ref().and_then(|slot| slot.address.clone()),
+        }) else {
+            return;
+        };
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        task.record.state = Some(TaskState::Staging);
+        task.record.reason = None;
+        task.record.message = format!("is being launched on agent {agent}");
+        task.record.agent = Some(place);
+        task.record.ports = given.ports.clone();
+        task.record.staging_at = Some(now);
+        task.record.generation = task.generation;
+        let write = self.write_awaited(id, Write::Launch(id.clone()));
+        self.occupy(id, Placement { agent: agent.clone(), held: given, confirmed: false, launch: write });
+        match write {
+            Some(_) => self.send_launch(id),
+            None => self.could_not_be_recorded(id, "the API server refuses it"),
+        }
+        self.timers.set(Timer::Settle(id.clone()), now.after(SETTLE));
+    }
+
+    /// Enters a task's place into all books.
+    pub(crate) fn occupy(&mut self, id: &TaskId, placement: Placement) {
+        let Placement { agent, held, confirmed, launch } = placement;
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        let framework = task.framework.clone();
+        task.phase = Phase::Placed(Placed { agent: agent.clone(), held: held.clone(), confirmed, launch, kill: None });
+        self.allocator.allocate(&agent, &framework, &held);
+        if let Some(known) = self.agents.get_mut(&agent) {
+            known.tasks.insert(id.clone());
+        }
+        self.framework_mut(&framework).active += 1;
+        self.changed_frameworks.insert(framework);
+        self.changed_agents.insert(agent);
+    }
+
+    /// Takes a task's place out of all books. The caller says where it stands then.
+    pub(crate) fn vacate(&mut self, id: &TaskId) {
+        let Some(task) = self.tasks.get(id) else { return };
+        let Some(Placed { agent, held, launch, .. }) = task.placed().cloned() else { return };
+        let framework = task.framework.clone();
+        self.allocator.release(&agent, &framework, &held);
+        if let Some(known) = self.agents.get_mut(&agent) {
+            known.tasks.remove(id);
+            known.to_launch.remove(id);
+        }
+        if let Some(launch) = launch {
+            self.writes.remove(&launch);
+        }
+        self.framework_mut(&framework).active -= 1;
+        self.changed_frameworks.insert(framework);
+        self.changed_agents.insert(agent);
+    }
+
+    /// Forgets in a task's record that it had an agent.
+    pub(crate) fn clear_place(&mut self, id: &TaskId) {
+        let now = self.now;
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        task.phase = Phase::Waiting(now);
+        task.record.state = None;
+        task.record.reason = None;
+        task.record.message = String::new();
+        task.record.agent = None;
+        task.record.ports = Ranges::default();
+        task.record.staging_at = None;
+    }
+
+    /// Sends a task to its agent, once its place is recorded; as soon as the agent can launch.
+    pub(crate) fn send_launch(&mut self, id: &TaskId) {
+        let epoch = self.epoch();
+        let Some(task) = self.tasks.get(id) else { return };
+        let (Some(placed), Ok(request)) = (task.placed(), &task.request) else { return };
+        let (agent, after) = (placed.agent.clone(), placed.launch);
+        if !self.agents.get(&agent).is_some_and(Agent::can_launch) {
+            if let Some(known) = self.agents.get_mut(&agent) {
+                known.to_launch.insert(id.clone());
+            }
+            return;
+        }
+        let launch = Launch {
+            epoch,
+            task: id.clone(),
+            framework: task.framework.name.clone(),
+            resources: placed.held.clone(),
+            cpu_limit: request.cpu_limit,
+            mem_limit: request.mem_limit,
+            command: request.command.clone(),
+            kill_grace: request.kill_grace,
+        };
+        self.send(&agent, ToAgent::Launch(Box::new(launch)), after);
+    }
+
+    /// An agent can launch (again): it gets what waited for that.
+    pub(crate) fn send_waiting_launches(&mut self, agent: &AgentName) {
+        let Some(known) = self.agents.get_mut(agent).filter(|known| known.can_launch()) else { return };
+        for id in std::mem::take(&mut known.to_launch) {
+            self.send_launch(&id);
+        }
+    }
+
+    /// A task whose place cannot be recorded is not launched.
+    pub(crate) fn could_not_be_recorded(&mut self, id: &TaskId, why: &str) {
+        let message = format!("cannot be launched, since its status cannot be written: {why}");
+        self.end_task(id, Ending::decided(TaskState::Error, Reason::TaskInvalid, message));
+    }
+}

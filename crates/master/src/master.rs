@@ -1,0 +1,170 @@
+//! The master: its state, and the one place where events come in.
+
+use crate::config::MasterConfig;
+use crate::effect::{Effect, ToAgent};
+use crate::event::Event;
+use crate::ids::{AgentName, Epoch, ObjectKey, OfferId, Session, TaskId, Time, WriteId};
+use crate::record::{Notice, NoticeAbout};
+use crate::recovery::Recovery;
+use crate::state::{Agent, Framework, Offer, Task, Write};
+use crate::timers::{Timer, Timers};
+use proffer_allocator::Allocator;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The master.
+#[derive(Debug)]
+pub struct Master {
+    pub(crate) config: MasterConfig,
+    /// The moment of the event that is being handled.
+    pub(crate) now: Time,
+    /// What is told before `Recovered`; `None` from then on.
+    pub(crate) recovery: Option<Box<Recovery>>,
+    pub(crate) frameworks: BTreeMap<ObjectKey, Framework>,
+    pub(crate) tasks: BTreeMap<TaskId, Task>,
+    pub(crate) agents: BTreeMap<AgentName, Agent>,
+    /// Live offers, and those that ended and still have an object.
+    pub(crate) offers: BTreeMap<OfferId, Offer>,
+    pub(crate) allocator: Allocator<AgentName, ObjectKey>,
+    pub(crate) timers: Timers,
+    /// Writes that were not answered yet.
+    pub(crate) writes: BTreeMap<WriteId, Write>,
+    pub(crate) last_write: u64,
+    pub(crate) last_offer: u64,
+    /// Frameworks that look for something on every agent at the next allocation.
+    pub(crate) eager: BTreeSet<ObjectKey>,
+    /// Whether waiting tasks may be helped by rescinding an offer.
+    pub(crate) rescind_due: bool,
+    /// Frameworks and agents whose record may have changed.
+    pub(crate) changed_frameworks: BTreeSet<ObjectKey>,
+    pub(crate) changed_agents: BTreeSet<AgentName>,
+    /// What is to be done about the event that is being handled.
+    effects: Vec<Effect>,
+}
+
+impl Master {
+    /// A master that knows nothing yet. Tell it the objects, then [`Event::Recovered`].
+    #[must_use]
+    pub fn new(config: MasterConfig) -> Self {
+        Self {
+            now: Time::default(),
+            recovery: Some(Box::default()),
+            frameworks: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            allocator: Allocator::new(config.min_allocatable.clone()),
+            timers: Timers::default(),
+            writes: BTreeMap::new(),
+            last_write: 0,
+            last_offer: 0,
+            eager: BTreeSet::new(),
+            rescind_due: false,
+            changed_frameworks: BTreeSet::new(),
+            changed_agents: BTreeSet::new(),
+            effects: Vec::new(),
+            config,
+        }
+    }
+
+    /// What the operator set.
+    #[must_use]
+    pub fn config(&self) -> &MasterConfig {
+        &self.config
+    }
+
+    /// Takes in one event that happens at `now` and returns what is to be done about it.
+    pub fn handle(&mut self, now: Time, event: Event) -> Vec<Effect> {
+        self.now = self.now.max(now);
+        if self.recovery.is_none() {
+            self.fire_due_timers();
+        }
+        if let Some(event) = self.hold_back(event) {
+            self.dispatch(event);
+        }
+        if self.recovery.is_none() {
+            self.allocate();
+            self.write_records();
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    /// When to send the next [`Event::Tick`] at the latest; `None` if nothing waits for time.
+    #[must_use]
+    pub fn next_tick(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// The one match on events.
+    pub(crate) fn dispatch(&mut self, event: Event) {
+        match event {
+            Event::FrameworkApplied(object) => self.framework_applied(object),
+            Event::FrameworkDeleted { key, uid } => self.framework_deleted(&key, &uid),
+            Event::TaskApplied(object) => self.task_applied(*object),
+            Event::TaskDeleted(task) => self.task_deleted(&task),
+            Event::OfferReplied { offer, reply } => self.offer_replied(&offer, reply),
+            Event::OfferDeleted(offer) => self.offer_deleted(&offer),
+            Event::AgentApplied { agent, attributes, deactivated, agent_id, epoch: _ } => {
+                self.agent_applied(&agent, attributes, deactivated, agent_id);
+            }
+            Event::AgentDeleted(agent) => self.agent_deleted(&agent),
+            Event::SlotChanged { agent, slot } => self.slot_changed(&agent, slot),
+            Event::AgentRegistered(registration) => self.agent_registered(registration),
+            Event::AgentDisconnected { agent, session } => self.agent_disconnected(&agent, session),
+            Event::EpochConfirmed { agent, session, epoch } => self.epoch_confirmed(&agent, session, epoch),
+            Event::SlotAttached { agent, session, pod_uid, problem } => {
+                self.slot_attached(&agent, session, pod_uid, problem);
+            }
+            Event::StatusUpdate { agent, session, update } => self.status_update(&agent, session, update),
+            Event::Pong { agent, session } => self.heard_from(&agent, session),
+            Event::Written { write, outcome } => self.written(write, outcome),
+            Event::Recovered => self.recovered(),
+            Event::Tick => {}
+        }
+    }
+
+    fn fire_due_timers(&mut self) {
+        for timer in self.timers.take_due(self.now) {
+            match timer {
+                Timer::Ping(agent) => self.ping(&agent),
+                Timer::AgentLost(agent) => self.agent_lost(&agent),
+                Timer::AgentLate(agent) => self.agent_changed(&agent),
+                Timer::OfferExpires(offer) => self.offer_expired(&offer),
+                Timer::ReplyDue(offer) => self.decide_reply(&offer),
+                Timer::OfferForgotten(offer) => self.forget_offer(&offer),
+                Timer::FilterEnds(framework, agent, _) => {
+                    self.allocator.filter_expired(&agent, &framework, self.now);
+                }
+                Timer::Settle(task) => self.settle(&task),
+                Timer::OfferMature => self.rescind_due = true,
+                Timer::Explain => self.explain_waiting(),
+            }
+        }
+    }
+
+    /// This leader's epoch.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.config.epoch
+    }
+
+    /// Adds an effect.
+    pub(crate) fn push(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// Sends a message to an agent if it is connected.
+    pub(crate) fn send(&mut self, agent: &AgentName, message: ToAgent, after: Option<WriteId>) {
+        if let Some(session) = self.agents.get(agent).and_then(Agent::session) {
+            self.push(Effect::Send { agent: agent.clone(), session, message, after });
+        }
+    }
+
+    /// Ends a connection.
+    pub(crate) fn disconnect(&mut self, agent: &AgentName, session: Session, why: String) {
+        self.push(Effect::Disconnect { agent: agent.clone(), session, why });
+    }
+
+    /// Warns a person.
+    pub(crate) fn warn(&mut self, about: NoticeAbout, reason: &'static str, message: String) {
+        self.push(Effect::Tell(Notice { about, warning: true, reason, message }));
+    }
+}

@@ -1,0 +1,205 @@
+//! Offers are made, answered, taken back and forgotten.
+
+use crate::effect::Effect;
+use crate::event::OfferReply;
+use crate::ids::{AgentName, ObjectKey, OfferId};
+use crate::master::Master;
+use crate::record::{NoticeAbout, OfferEnd, OfferRecord};
+use crate::state::{Offer, OfferPhase, Write};
+use crate::timers::Timer;
+use proffer_allocator::{DEFAULT_REFUSE, MAX_REFUSE};
+use proffer_resources::Resources;
+use std::time::Duration;
+
+/// Offers that one framework may have at a time (Mesos: `MAX_OFFERS_PER_FRAMEWORK`).
+pub(crate) const MAX_OFFERS_PER_FRAMEWORK: usize = 50;
+
+impl Master {
+    /// Offers `resources` of `agent` to `framework`. They are held from now on.
+    pub(crate) fn make_offer(&mut self, key: &ObjectKey, agent: &AgentName, resources: Resources) {
+        let place = self.place_on(agent);
+        let attributes = self.agents.get(agent).map(|known| known.attributes.clone()).unwrap_or_default();
+        let Some(object) = self.frameworks.get(key).and_then(|framework| framework.object.as_ref()) else { return };
+        self.last_offer += 1;
+        let name = format!("{}-{:x}-{}", key.name, self.config.epoch.0, self.last_offer);
+        let id = OfferId(ObjectKey::new(key.namespace.clone(), name));
+        let expires_at = self.now.after(object.offer_timeout.unwrap_or(self.config.offer_timeout));
+        let record = OfferRecord {
+            id: id.clone(),
+            framework: key.clone(),
+            framework_uid: object.uid.clone(),
+            role: object.roles.first().cloned().unwrap_or_else(|| "*".to_owned()),
+            agent: place,
+            attributes,
+            resources: resources.clone(),
+            expires_at,
+            epoch: self.epoch(),
+        };
+        let write = self.new_write();
+        self.writes.insert(write, Write::Offer(id.clone()));
+        self.push(Effect::CreateOffer { write, offer: Box::new(record) });
+        self.allocator.offer(agent, key, &resources);
+        self.framework_mut(key).offers.insert(id.clone());
+        if let Some(known) = self.agents.get_mut(agent) {
+            known.offers.insert(id.clone());
+        }
+        self.timers.set(Timer::OfferExpires(id.clone()), expires_at);
+        self.changed_frameworks.insert(key.clone());
+        self.changed_agents.insert(agent.clone());
+        let offer = Offer {
+            framework: key.clone(),
+            agent: agent.clone(),
+            resources,
+            created: self.now,
+            creation: Some(write),
+            phase: OfferPhase::Outstanding,
+        };
+        self.offers.insert(id, offer);
+    }
+
+    /// The object of an offer is there.
+    pub(crate) fn offer_created(&mut self, id: &OfferId) {
+        let Some(offer) = self.offers.get_mut(id) else { return };
+        offer.creation = None;
+        if let OfferPhase::Ended(end) = offer.phase.clone() {
+            self.close(id, end);
+        }
+    }
+
+    /// The object of an offer could not be made.
+    pub(crate) fn offer_not_created(&mut self, id: &OfferId, why: &str) {
+        let Some(offer) = self.offers.get(id) else { return };
+        if offer.is_live() {
+            // Not again at once: what was refused now is likely to be refused again.
+            let (framework, agent, resources) = (offer.framework.clone(), offer.agent.clone(), offer.resources.clone());
+            self.refuse(&framework, &agent, resources, None);
+            if let Some(uid) = self.frameworks.get(&framework).and_then(|known| known.uid().map(ToOwned::to_owned)) {
+                let message = format!("an offer of agent {agent} could not be made: {why}");
+                self.warn(NoticeAbout::Framework(framework, uid), "OfferNotCreated", message);
+            }
+            self.let_go_of_offer(id);
+        }
+        self.offers.remove(id);
+    }
+
+    /// A framework set the reply of an offer.
+    pub(crate) fn offer_replied(&mut self, id: &OfferId, reply: OfferReply) {
+        // Ended or unknown: the object says so already, or its deletion is on the way.
+        let Some(offer) = self.offers.get_mut(id) else { return };
+        if !matches!(offer.phase, OfferPhase::Outstanding) {
+            return;
+        }
+        match reply {
+            OfferReply::Decline { refuse } => {
+                let (framework, agent, resources) =
+                    (offer.framework.clone(), offer.agent.clone(), offer.resources.clone());
+                self.refuse(&framework, &agent, resources, refuse);
+                self.end_offer(id, OfferEnd::Declined, "declined by the framework".to_owned());
+            }
+            accept @ OfferReply::Accept { .. } => {
+                offer.phase = OfferPhase::Replied(accept);
+                self.consider_reply(id);
+            }
+        }
+    }
+
+    /// The object of an offer was deleted by somebody else.
+    pub(crate) fn offer_deleted(&mut self, id: &OfferId) {
+        let Some(offer) = self.offers.get(id) else { return };
+        if offer.is_live() {
+            self.let_go_of_offer(id);
+        }
+        self.timers.clear(&Timer::OfferForgotten(id.clone()));
+        if let Some(write) = self.offers.remove(id).and_then(|offer| offer.creation) {
+            self.writes.remove(&write);
+        }
+    }
+
+    /// An offer was not answered in time: as declined with the default filter.
+    pub(crate) fn offer_expired(&mut self, id: &OfferId) {
+        let Some(offer) = self.offers.get(id).filter(|offer| offer.is_live()) else { return };
+        let (framework, agent, resources) = (offer.framework.clone(), offer.agent.clone(), offer.resources.clone());
+        self.refuse(&framework, &agent, resources, None);
+        self.end_offer(id, OfferEnd::Expired, "was not answered in time".to_owned());
+    }
+
+    /// Takes an offer back.
+    pub(crate) fn rescind(&mut self, id: &OfferId, why: String) {
+        self.end_offer(id, OfferEnd::Rescinded, why);
+    }
+
+    /// Takes an offer back whose framework is gone: nobody will look at it any more.
+    pub(crate) fn drop_offer(&mut self, id: &OfferId) {
+        self.let_go_of_offer(id);
+        self.finish_offer(id, None);
+    }
+
+    /// An offer ends, and what is left of it is free.
+    pub(crate) fn end_offer(&mut self, id: &OfferId, end: OfferEnd, message: String) {
+        self.let_go_of_offer(id);
+        self.finish_offer(id, Some((end, message)));
+    }
+
+    /// A framework does not want `resources` of `agent` for a while.
+    pub(crate) fn refuse(
+        &mut self,
+        framework: &ObjectKey,
+        agent: &AgentName,
+        resources: Resources,
+        refuse: Option<Duration>,
+    ) {
+        let refuse = refuse.unwrap_or(DEFAULT_REFUSE).min(MAX_REFUSE);
+        if refuse.is_zero() || resources.is_empty() {
+            return;
+        }
+        let until = self.now.after(refuse);
+        self.allocator.refuse(agent, framework, resources, until, self.now);
+        self.timers.set(Timer::FilterEnds(framework.clone(), agent.clone(), until), until);
+    }
+
+    /// Deletes the object of an offer that ended long enough ago.
+    pub(crate) fn forget_offer(&mut self, id: &OfferId) {
+        if self.offers.get(id).is_some_and(|offer| !offer.is_live() && offer.creation.is_none()) {
+            self.offers.remove(id);
+            self.push(Effect::DeleteOffer(id.clone()));
+        }
+    }
+
+    /// What is left of a live offer is free again.
+    fn let_go_of_offer(&mut self, id: &OfferId) {
+        let Some(offer) = self.offers.get(id).filter(|offer| offer.is_live()) else { return };
+        let (key, agent, resources) = (offer.framework.clone(), offer.agent.clone(), offer.resources.clone());
+        self.allocator.recover(&agent, &key, &resources);
+        if let Some(known) = self.agents.get_mut(&agent) {
+            known.offers.remove(id);
+        }
+        let framework = self.framework_mut(&key);
+        framework.offers.remove(id);
+        if std::mem::take(&mut framework.capped) {
+            self.eager.insert(key.clone());
+        }
+        self.timers.clear(&Timer::OfferExpires(id.clone()));
+        self.timers.clear(&Timer::ReplyDue(id.clone()));
+        self.changed_frameworks.insert(key);
+        self.changed_agents.insert(agent);
+    }
+
+    fn finish_offer(&mut self, id: &OfferId, end: Option<(OfferEnd, String)>) {
+        let Some(offer) = self.offers.get_mut(id).filter(|offer| offer.is_live()) else { return };
+        offer.phase = OfferPhase::Ended(end.clone());
+        // An object that may not be there yet is closed once it is.
+        if offer.creation.is_none() {
+            self.close(id, end);
+        }
+    }
+
+    fn close(&mut self, id: &OfferId, end: Option<(OfferEnd, String)>) {
+        if let Some((end, message)) = end {
+            self.push(Effect::CloseOffer { offer: id.clone(), end, message });
+            self.timers.set(Timer::OfferForgotten(id.clone()), self.now.after(self.config.offer_retention));
+        } else {
+            self.offers.remove(id);
+            self.push(Effect::DeleteOffer(id.clone()));
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Statuses of Frameworks and Agents, and how many completed tasks are kept.
+
+use crate::effect::Effect;
+use crate::event::SchedulerKind;
+use crate::ids::{AgentName, ObjectKey};
+use crate::master::Master;
+use crate::record::{AgentRecord, FrameworkRecord, Readiness};
+use crate::state::Framework;
+use proffer_allocator::Strategy;
+
+impl Master {
+    /// Hands out what changed during this event.
+    pub(crate) fn write_records(&mut self) {
+        for key in std::mem::take(&mut self.changed_frameworks) {
+            self.trim_history(&key);
+            if self.frameworks.get(&key).is_some_and(Framework::is_forgotten) {
+                self.frameworks.remove(&key);
+                continue;
+            }
+            let Some(record) = self.framework_record(&key) else { continue };
+            let framework = self.framework_mut(&key);
+            if framework.written.as_ref() != Some(&record) {
+                framework.written = Some(record.clone());
+                self.push(Effect::WriteFramework(Box::new(record)));
+            }
+        }
+        for agent in std::mem::take(&mut self.changed_agents) {
+            let Some(record) = self.agent_record(&agent) else { continue };
+            let Some(known) = self.agents.get_mut(&agent) else { continue };
+            if known.written.as_ref() != Some(&record) {
+                known.written = Some(record.clone());
+                self.push(Effect::WriteAgent(Box::new(record)));
+            }
+        }
+    }
+
+    /// Deletes the oldest completed tasks of a framework beyond what it keeps.
+    fn trim_history(&mut self, key: &ObjectKey) {
+        let Some(framework) = self.frameworks.get(key) else { return };
+        let Some(limit) = framework.object.as_ref().map(|object| object.history_limit) else { return };
+        let excess = framework.completed.len().saturating_sub(limit);
+        let mut deleted = Vec::new();
+        for (_, id) in framework.completed.iter().take(excess) {
+            let Some(task) = self.tasks.get(id) else { continue };
+            // Its end must be known before it may be forgotten.
+            if task.is_durably_over() && !task.deletion_asked && !task.deleting {
+                deleted.push(id.clone());
+            }
+        }
+        for id in deleted {
+            if let Some(task) = self.tasks.get_mut(&id) {
+                task.deletion_asked = true;
+            }
+            self.push(Effect::DeleteTask(id));
+        }
+    }
+
+    fn framework_record(&self, key: &ObjectKey) -> Option<FrameworkRecord> {
+        let framework = self.frameworks.get(key)?;
+        let object = framework.object.as_ref()?;
+        let scheduler = match &object.scheduler {
+            Ok(SchedulerKind::BuiltIn(Strategy::BinPack)) => "BinPack",
+            Ok(SchedulerKind::BuiltIn(Strategy::Spread)) => "Spread",
+            Ok(SchedulerKind::OfferObjects) => "External",
+            Err(_) => "",
+        };
+        let (is_ready, reason, message) = match &object.scheduler {
+            Err(problem) => (false, "Invalid", problem.clone()),
+            Ok(SchedulerKind::BuiltIn(_)) => (true, "Served", "the built-in scheduler places its tasks".to_owned()),
+            Ok(SchedulerKind::OfferObjects) if framework.offers.is_empty() => {
+                (true, "NoOffers", self.why_no_offers(key))
+            }
+            Ok(SchedulerKind::OfferObjects) => (true, "Served", "has offers to reply to".to_owned()),
+        };
+        let offered = framework.offers.iter().filter_map(|id| self.offers.get(id)).map(|offer| &offer.resources);
+        let offered =
+            offered.fold(proffer_resources::Resources::default(), |sum, more| sum.plus(&more.without_ports()));
+        Some(FrameworkRecord {
+            key: key.clone(),
+            uid: object.uid.clone(),
+            generation: object.generation,
+            framework_id: format!("fw-{}", object.uid),
+            scheduler,
+            pending: framework.waiting.len(),
+            active: framework.active,
+            completed: framework.completed.len(),
+            allocated: self.allocator.claim(key).saturating_minus(&offered),
+            offers: framework.offers.len(),
+            ready: Readiness { ready: is_ready, reason, message },
+            epoch: self.epoch(),
+        })
+    }
+
+    fn agent_record(&self, agent: &AgentName) -> Option<AgentRecord> {
+        let known = self.agents.get(agent)?;
+        let books = self.allocator.agent(agent)?;
+        Some(AgentRecord {
+            agent: agent.clone(),
+            agent_id: known.id.clone()?,
+            version: known.version.clone(),
+            slot: known.slot.clone(),
+            ports: known.total().ports,
+            allocated: books.allocated().clone(),
+            offered: books.offered().clone(),
+            tasks: known.tasks.len(),
+            ready: self.readiness(agent, known),
+            epoch: self.epoch(),
+        })
+    }
+}

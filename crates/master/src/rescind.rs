@@ -1,0 +1,90 @@
+//! Offers that nobody has answered make room for tasks that fit nowhere else.
+
+use crate::event::SchedulerKind;
+use crate::ids::{AgentName, ObjectKey, OfferId, Time};
+use crate::master::Master;
+use crate::state::{OfferPhase, Turn};
+use crate::timers::Timer;
+use proffer_allocator::{Demand, Share, Strategy};
+use std::collections::BTreeSet;
+
+/// For how many groups of waiting tasks one event looks through the offers.
+const GROUPS_AT_ONCE: usize = 100;
+
+impl Master {
+    /// Takes offers back that are old enough and whose resources let a waiting task run. `true` if one was taken back.
+    pub(crate) fn rescind_for_waiting(&mut self) -> bool {
+        let offers: Vec<(OfferId, Time)> = self
+            .offers
+            .iter()
+            .filter(|(_, offer)| matches!(offer.phase, OfferPhase::Outstanding))
+            .map(|(id, offer)| (id.clone(), offer.created.after(self.config.offer_min_hold)))
+            .collect();
+        if offers.is_empty() {
+            return false;
+        }
+        let groups = self.stuck_groups();
+        if groups.is_empty() {
+            return false;
+        }
+        if let Some(mature_at) = offers.iter().map(|(_, at)| *at).filter(|at| *at > self.now).min() {
+            self.timers.set_at_latest(Timer::OfferMature, mature_at);
+        }
+        let mut mature: BTreeSet<(Share, OfferId)> = offers
+            .into_iter()
+            .filter(|(_, at)| *at <= self.now)
+            .filter_map(|(id, _)| Some((self.cost(&id)?, id)))
+            .collect();
+        let mut rescinded = false;
+        for (_, key, demand, strategy) in groups {
+            let helps = mature.iter().find(|(_, id)| self.would_help(id, &demand)).cloned();
+            if let Some((cost, id)) = helps {
+                let Some(agent) = self.offers.get(&id).map(|offer| offer.agent.clone()) else { continue };
+                mature.remove(&(cost, id.clone()));
+                self.rescind(&id, format!("its resources are needed for a task of framework {:?}", key.name));
+                self.place_on_agent(&key, &demand, strategy, &agent);
+                rescinded = true;
+            }
+        }
+        rescinded
+    }
+
+    /// The groups of tasks that fit nowhere, the one that has waited longest first.
+    fn stuck_groups(&self) -> Vec<(Turn, ObjectKey, Demand, Strategy)> {
+        let mut groups = Vec::new();
+        for (key, framework) in &self.frameworks {
+            let Some(SchedulerKind::BuiltIn(strategy)) = framework.scheduler() else { continue };
+            for (demand, _) in framework.waiting.groups().filter(|(demand, _)| !framework.waiting.is_fresh(demand)) {
+                if let Some(head) = framework.waiting.head(demand) {
+                    groups.push((head.clone(), key.clone(), demand.clone(), strategy));
+                }
+            }
+        }
+        groups.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        groups.truncate(GROUPS_AT_ONCE);
+        groups
+    }
+
+    /// How much of the cluster an offer holds.
+    fn cost(&self, id: &OfferId) -> Option<Share> {
+        let offer = self.offers.get(id)?;
+        let total = self.allocator.agent(&offer.agent)?.total();
+        Some(Share::dominant(&offer.resources, total))
+    }
+
+    fn would_help(&self, id: &OfferId, demand: &Demand) -> bool {
+        let Some(offer) = self.offers.get(id) else { return false };
+        self.allocator
+            .agent(&offer.agent)
+            .is_some_and(|books| books.is_ready() && demand.fits(&books.free().plus(&offer.resources)))
+    }
+
+    /// Places as many tasks of a group on one agent as fit.
+    fn place_on_agent(&mut self, key: &ObjectKey, demand: &Demand, strategy: Strategy, agent: &AgentName) {
+        let only = BTreeSet::from([agent.clone()]);
+        while let Some((_, id)) = self.frameworks.get(key).and_then(|known| known.waiting.head(demand).cloned()) {
+            let Some((agent, given)) = self.allocator.place_among(demand, strategy, &only) else { break };
+            self.launch(&id, &agent, given);
+        }
+    }
+}

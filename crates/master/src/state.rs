@@ -1,0 +1,15 @@
+//! What the master knows, one file a kind.
+
+mod agent;
+mod framework;
+mod offer;
+mod task;
+mod waiting;
+mod write;
+
+pub(crate) use agent::{Agent, AgentObject, Liveness, Stray};
+pub(crate) use framework::Framework;
+pub(crate) use offer::{Offer, OfferPhase};
+pub(crate) use task::{KillCause, Over, Phase, Placed, Task};
+pub(crate) use waiting::{Turn, Waiting};
+pub(crate) use write::Write;

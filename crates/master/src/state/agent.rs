@@ -1,0 +1,137 @@
+//! An agent: what it told, what its slot is, how it is reached.
+
+use crate::event::Slot;
+use crate::ids::{OfferId, Session, TaskId, Time};
+use crate::record::AgentRecord;
+use proffer_resources::{Ranges, Resources};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An agent.
+#[derive(Clone, Debug)]
+pub(crate) struct Agent {
+    /// Its ID, from its own checkpoint; before it registered, from its object.
+    pub(crate) id: Option<String>,
+    /// Version of its program.
+    pub(crate) version: String,
+    /// Attributes for offers.
+    pub(crate) attributes: BTreeMap<String, String>,
+    /// Whether an operator wants nothing of it offered.
+    pub(crate) deactivated: bool,
+    /// Whether it has an Agent object.
+    pub(crate) object: AgentObject,
+    /// Its slot.
+    pub(crate) slot: Option<Slot>,
+    /// Disk and ports that it has.
+    pub(crate) capacity: Resources,
+    /// How it is reached.
+    pub(crate) liveness: Liveness,
+    /// Whether it has this leader's epoch on its disk.
+    pub(crate) epoch_confirmed: bool,
+    /// UID of the slot pod in which it can launch.
+    pub(crate) attached: Option<String>,
+    /// Why it cannot launch in its slot.
+    pub(crate) attach_problem: Option<String>,
+    /// Tasks with an object that hold its resources.
+    pub(crate) tasks: BTreeSet<TaskId>,
+    /// Tasks that it has to be sent (again) as soon as it can launch.
+    pub(crate) to_launch: BTreeSet<TaskId>,
+    /// What runs there and should not.
+    pub(crate) strays: BTreeMap<TaskId, Stray>,
+    /// Offers of it that wait for a reply.
+    pub(crate) offers: BTreeSet<OfferId>,
+    /// What was last written of it.
+    pub(crate) written: Option<AgentRecord>,
+}
+
+/// Whether an agent has an Agent object. When its node is removed from the cluster, the object goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AgentObject {
+    /// None was seen so far.
+    NotSeen,
+    /// It is there.
+    Exists,
+    /// It was there, and went.
+    Deleted,
+}
+
+/// How an agent is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Liveness {
+    /// It has not come to this leader yet.
+    Expected,
+    /// It is connected.
+    Connected {
+        /// The connection.
+        session: Session,
+        /// The number of the last ping.
+        ping: u64,
+        /// Whether nothing was heard since the last ping.
+        silent: bool,
+        /// How many pings in a row had no answer.
+        missed: u32,
+    },
+    /// Its connection ended then.
+    Disconnected(Time),
+    /// It has been away for too long.
+    Unreachable,
+}
+
+/// A task on an agent that should not be there: its object is gone, or it runs elsewhere. It is killed, and holds
+/// its resources until it has ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Stray {
+    /// Name of its framework.
+    pub(crate) framework: String,
+    /// What it holds.
+    pub(crate) held: Resources,
+}
+
+impl Agent {
+    /// An agent that has not come to this leader yet.
+    pub(crate) fn expected() -> Self {
+        Self {
+            id: None,
+            version: String::new(),
+            attributes: BTreeMap::new(),
+            deactivated: false,
+            object: AgentObject::NotSeen,
+            slot: None,
+            capacity: Resources::default(),
+            liveness: Liveness::Expected,
+            epoch_confirmed: false,
+            attached: None,
+            attach_problem: None,
+            tasks: BTreeSet::new(),
+            to_launch: BTreeSet::new(),
+            strays: BTreeMap::new(),
+            offers: BTreeSet::new(),
+            written: None,
+        }
+    }
+
+    /// Its connection, if it is connected.
+    pub(crate) fn session(&self) -> Option<Session> {
+        match self.liveness {
+            Liveness::Connected { session, .. } => Some(session),
+            _ => None,
+        }
+    }
+
+    /// What it has: cores and memory of its slot, its own disk and ports.
+    pub(crate) fn total(&self) -> Resources {
+        let slot = self.slot.as_ref().map(|slot| slot.resources.clone()).unwrap_or_default();
+        Resources {
+            cpus: slot.cpus,
+            mem: slot.mem,
+            disk: self.capacity.disk,
+            ports: self.capacity.ports.intersection(&Ranges::span(1, 65_535)),
+        }
+    }
+
+    /// Whether it can be told to launch something.
+    pub(crate) fn can_launch(&self) -> bool {
+        self.session().is_some()
+            && self.epoch_confirmed
+            && self.slot.as_ref().is_some_and(|slot| slot.running && self.attached.as_ref() == Some(&slot.uid))
+    }
+}

@@ -1,0 +1,18 @@
+//! Writes that were asked for and not answered yet.
+
+use crate::ids::{AgentName, OfferId, TaskId};
+
+/// What a write is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Write {
+    /// A task's newest state, which nothing waits for.
+    Note(TaskId),
+    /// A task's placement, which its launch waits for.
+    Launch(TaskId),
+    /// The placement of a task whose object went meanwhile.
+    LaunchOfStray(AgentName, TaskId),
+    /// A task's terminal state, which its acknowledgement waits for.
+    Ending(TaskId),
+    /// The creation of an Offer object.
+    Offer(OfferId),
+}

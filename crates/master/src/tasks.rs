@@ -1,0 +1,246 @@
+//! Task objects come, change and go.
+
+use crate::effect::Effect;
+use crate::ending::Ending;
+use crate::event::TaskObject;
+use crate::ids::{ObjectKey, TaskId};
+use crate::launch::Placement;
+use crate::master::Master;
+use crate::record::TaskRecord;
+use crate::state::{KillCause, Over, Phase, Task};
+use crate::timers::Timer;
+use proffer_mesos_api::{Reason, TaskState};
+use std::time::Duration;
+
+/// How long after a task began to wait or to run the writes come that can wait: they must not hold up its launch.
+pub(crate) const SETTLE: Duration = Duration::from_secs(1);
+
+impl Master {
+    /// A Task object was created or changed, or is seen for the first time.
+    pub(crate) fn task_applied(&mut self, object: TaskObject) {
+        if self.tasks.contains_key(&object.id) {
+            self.task_changed(object);
+        } else {
+            self.forget_namesakes(&object.id);
+            self.task_added(object);
+        }
+    }
+
+    /// A Task object is gone.
+    pub(crate) fn task_deleted(&mut self, id: &TaskId) {
+        let Some(task) = self.tasks.get(id) else { return };
+        match task.phase.clone() {
+            Phase::Waiting(_) => self.stop_waiting(id),
+            Phase::Placed(placed) => self.turn_into_stray(id, &placed),
+            Phase::Over(over) => {
+                if let Some((agent, uuid)) = over.acknowledge {
+                    self.acknowledge(&agent, id, uuid, None);
+                }
+            }
+        }
+        self.forget_task(id);
+    }
+
+    /// Does what could wait a second: owner reference, finalizer, and a state that is passed through quickly.
+    pub(crate) fn settle(&mut self, id: &TaskId) {
+        let Some(task) = self.tasks.get(id).filter(|task| !task.is_over()) else { return };
+        if task.unwritten {
+            self.write_note(id);
+        }
+        self.adopt(id, true);
+    }
+
+    /// Has the Task's object owned by its framework, and held by the finalizer while something of it may run.
+    pub(crate) fn adopt(&mut self, id: &TaskId, finalizer: bool) {
+        let Some(task) = self.tasks.get(id) else { return };
+        let Some(uid) = self.frameworks.get(&task.framework).and_then(|framework| framework.uid()) else { return };
+        let adopted = task.owner.as_deref() == Some(uid) && (task.finalizer || !finalizer);
+        if task.deleting || task.adoption_asked || task.superseded || adopted {
+            return;
+        }
+        let framework = (task.framework.name.clone(), uid.to_owned());
+        self.push(Effect::AdoptTask { task: id.clone(), framework, finalizer });
+        if let Some(task) = self.tasks.get_mut(id) {
+            task.adoption_asked = true;
+        }
+    }
+
+    /// Takes the finalizer off a task that is being deleted and of which nothing runs.
+    pub(crate) fn release_if_deleting(&mut self, id: &TaskId) {
+        if self.tasks.get(id).is_some_and(|task| task.deleting && task.finalizer) {
+            self.push(Effect::ReleaseTask(id.clone()));
+        }
+    }
+
+    fn task_added(&mut self, object: TaskObject) {
+        let id = object.id.clone();
+        let framework = ObjectKey::new(id.key.namespace.clone(), object.framework.clone());
+        let recorded = object.record.clone();
+        self.tasks.insert(id.clone(), Task::new(object, self.epoch(), self.now));
+        self.framework_mut(&framework).tasks.insert(id.clone());
+        self.changed_frameworks.insert(framework);
+        match recorded {
+            Some(record) => self.take_up(&id, record),
+            None => self.begin(&id),
+        }
+        self.wake_parked_replies(&id.key);
+    }
+
+    /// Goes on from what a leader recorded.
+    pub(crate) fn take_up(&mut self, id: &TaskId, record: TaskRecord) {
+        let epoch = self.epoch();
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        task.superseded = record.epoch > epoch;
+        let place = record.agent.clone();
+        let state = record.state;
+        task.record = TaskRecord { epoch, ..record };
+        match (state, place) {
+            (Some(state), _) if state.is_terminal() => {
+                task.phase = Phase::Over(Over::default());
+                let turn = (task.record.completed_at.unwrap_or(task.created), id.clone());
+                let framework = task.framework.clone();
+                self.framework_mut(&framework).completed.insert(turn);
+                self.adopt(id, false);
+                self.release_if_deleting(id);
+            }
+            (Some(state), Some(place)) => self.take_up_placed(id, state, &place),
+            (None, _) | (_, None) => self.begin(id),
+        }
+    }
+
+    /// Begins with a task that has no agent.
+    pub(crate) fn begin(&mut self, id: &TaskId) {
+        let Some(task) = self.tasks.get(id) else { return };
+        if task.superseded {
+            return;
+        }
+        if task.deleting {
+            self.release_if_deleting(id);
+            return;
+        }
+        match &task.request {
+            Err(problem) => {
+                let message = problem.clone();
+                self.end_task(id, Ending::decided(TaskState::Error, Reason::TaskInvalid, message));
+            }
+            Ok(_) => self.start_waiting(id),
+        }
+    }
+
+    fn take_up_placed(&mut self, id: &TaskId, state: TaskState, place: &crate::record::PlacedOn) {
+        let Some(task) = self.tasks.get(id) else { return };
+        let held = task.demand().map(|demand| demand.resources).unwrap_or_default();
+        let ports = task.record.ports.clone();
+        // Unreachable says nothing about how far it had come; that it ran leaves a time.
+        let confirmed = match state {
+            TaskState::Staging => false,
+            TaskState::Unreachable => task.record.running_at.is_some(),
+            _ => true,
+        };
+        let deleting = task.deleting;
+        self.expect_agent(&place.agent);
+        self.occupy(
+            id,
+            Placement {
+                agent: place.agent.clone(),
+                held: proffer_resources::Resources { ports, ..held },
+                confirmed,
+                launch: None,
+            },
+        );
+        if self.agents.get(&place.agent).and_then(crate::state::Agent::session).is_some() {
+            // It registered before this task was known here, and said nothing of it.
+            self.missing_on_agent(&place.agent, id);
+        }
+        if deleting {
+            self.kill(id, KillCause::Deleted);
+        }
+        self.timers.set(Timer::Settle(id.clone()), self.now.after(SETTLE));
+    }
+
+    fn task_changed(&mut self, object: TaskObject) {
+        let (id, epoch) = (object.id, self.epoch());
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let framework = ObjectKey::new(id.key.namespace.clone(), object.framework);
+        task.foreign = object.record.filter(|record| record.epoch != epoch).map(Box::new);
+        let now_deleting = object.deleting && !task.deleting;
+        task.deleting = object.deleting;
+        task.finalizer = object.finalizer;
+        task.owner = object.owner;
+        let respecified = task.framework != framework
+            || task.generation != object.generation
+            || task.request.is_err() != object.request.is_err();
+        match &task.phase {
+            Phase::Waiting(_) => {
+                if now_deleting || respecified {
+                    self.stop_waiting(&id);
+                    self.respecify(&id, framework, object.generation, object.request);
+                    self.begin(&id);
+                } else if object.deleting {
+                    self.release_if_deleting(&id);
+                }
+            }
+            Phase::Placed(placed) => {
+                if object.deleting && placed.kill.is_none() {
+                    self.kill(&id, KillCause::Deleted);
+                }
+            }
+            Phase::Over(over) => {
+                if over.write.is_none() {
+                    self.release_if_deleting(&id);
+                }
+            }
+        }
+    }
+
+    fn respecify(
+        &mut self,
+        id: &TaskId,
+        framework: ObjectKey,
+        generation: i64,
+        request: Result<crate::event::TaskRequest, String>,
+    ) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        let before = std::mem::replace(&mut task.framework, framework.clone());
+        task.generation = generation;
+        task.record.generation = generation;
+        task.request = request;
+        task.refused = false;
+        if let Some(old) = self.frameworks.get_mut(&before) {
+            old.tasks.remove(id);
+        }
+        self.framework_mut(&framework).tasks.insert(id.clone());
+        self.changed_frameworks.extend([before, framework]);
+    }
+
+    /// A new object of a name means that the earlier ones are gone, whether or not that was told.
+    fn forget_namesakes(&mut self, id: &TaskId) {
+        let first = TaskId { key: id.key.clone(), uid: String::new() };
+        let namesakes: Vec<TaskId> = self
+            .tasks
+            .range(first..)
+            .map(|(other, _)| other)
+            .take_while(|other| other.key == id.key)
+            .cloned()
+            .collect();
+        for namesake in namesakes {
+            self.task_deleted(&namesake);
+        }
+    }
+
+    fn forget_task(&mut self, id: &TaskId) {
+        let Some(task) = self.tasks.remove(id) else { return };
+        self.timers.clear(&Timer::Settle(id.clone()));
+        if let Some(note) = task.note {
+            self.writes.remove(&note);
+        }
+        if let Phase::Over(Over { write: Some(write), .. }) = task.phase {
+            self.writes.remove(&write);
+        }
+        if let Some(framework) = self.frameworks.get_mut(&task.framework) {
+            framework.tasks.remove(id);
+            framework.completed.remove(&(task.record.completed_at.unwrap_or(task.created), id.clone()));
+        }
+        self.changed_frameworks.insert(task.framework);
+    }
+}

@@ -1,0 +1,94 @@
+//! Deadlines: what the master will look at again, and when.
+
+use crate::ids::{AgentName, ObjectKey, OfferId, TaskId, Time};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a deadline is for. Each has at most one deadline.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// Ping an agent, and see whether it answered the last ping.
+    Ping(AgentName),
+    /// An agent that is not connected becomes unreachable.
+    AgentLost(AgentName),
+    /// An agent that has not come to this leader yet is shown as not connected.
+    AgentLate(AgentName),
+    /// An offer expires.
+    OfferExpires(OfferId),
+    /// A reply that names unknown tasks has waited long enough for them.
+    ReplyDue(OfferId),
+    /// The object of an offer that ended is deleted.
+    OfferForgotten(OfferId),
+    /// A filter ends.
+    FilterEnds(ObjectKey, AgentName, Time),
+    /// A task is past its first second: what was put off for speed is done.
+    Settle(TaskId),
+    /// An offer has been held long enough to be rescinded for a task that fits nowhere else.
+    OfferMature,
+    /// Waiting tasks are told why they wait.
+    Explain,
+}
+
+/// All deadlines.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Timers {
+    queue: BTreeSet<(Time, Timer)>,
+    deadlines: BTreeMap<Timer, Time>,
+}
+
+impl Timers {
+    /// Sets the deadline of `timer`, in place of an earlier one.
+    pub(crate) fn set(&mut self, timer: Timer, at: Time) {
+        if let Some(before) = self.deadlines.insert(timer.clone(), at) {
+            self.queue.remove(&(before, timer.clone()));
+        }
+        self.queue.insert((at, timer));
+    }
+
+    /// Sets the deadline of `timer` unless it has an earlier one.
+    pub(crate) fn set_at_latest(&mut self, timer: Timer, at: Time) {
+        if self.deadlines.get(&timer).is_none_or(|before| *before > at) {
+            self.set(timer, at);
+        }
+    }
+
+    /// Removes a deadline.
+    pub(crate) fn clear(&mut self, timer: &Timer) {
+        if let Some(at) = self.deadlines.remove(timer) {
+            self.queue.remove(&(at, timer.clone()));
+        }
+    }
+
+    /// Removes and returns what is due at `now`, earliest first.
+    pub(crate) fn take_due(&mut self, now: Time) -> Vec<Timer> {
+        let mut due = Vec::new();
+        while self.queue.first().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, timer)) = self.queue.pop_first() {
+                self.deadlines.remove(&timer);
+                due.push(timer);
+            }
+        }
+        due
+    }
+
+    /// The earliest deadline.
+    pub(crate) fn next(&self) -> Option<Time> {
+        self.queue.first().map(|(at, _)| *at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_deadline_replaces_an_earlier_one() {
+        let mut timers = Timers::default();
+        timers.set(Timer::Explain, Time(5));
+        timers.set(Timer::OfferMature, Time(7));
+        timers.set(Timer::Explain, Time(9));
+        timers.set_at_latest(Timer::Explain, Time(11));
+        assert_eq!((timers.next(), timers.take_due(Time(8))), (Some(Time(7)), vec![Timer::OfferMature]));
+        timers.clear(&Timer::Explain);
+        assert_eq!((timers.next(), timers.take_due(Time(99))), (None, vec![]));
+    }
+}

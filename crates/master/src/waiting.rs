@@ -1,0 +1,48 @@
+//! Tasks begin and cease to wait for an agent.
+
+use crate::ids::{ObjectKey, TaskId};
+use crate::master::Master;
+use crate::state::{Framework, Phase};
+use crate::tasks::SETTLE;
+use crate::timers::Timer;
+
+impl Master {
+    /// The framework, which becomes known if it is not.
+    pub(crate) fn framework_mut(&mut self, key: &ObjectKey) -> &mut Framework {
+        self.frameworks.entry(key.clone()).or_default()
+    }
+
+    /// A task waits for an agent from now on.
+    pub(crate) fn start_waiting(&mut self, id: &TaskId) {
+        let now = self.now;
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        let Some(demand) = task.demand() else { return };
+        task.phase = Phase::Waiting(now);
+        task.told = None;
+        let (key, turn) = (task.framework.clone(), (task.created, id.clone()));
+        let framework = self.framework_mut(&key);
+        let to_try = framework.waiting.add(&demand, turn);
+        if framework.scheduler().is_none() {
+            // Nothing but a person can help, so it is said at once.
+            self.tell_why_waiting(id);
+        }
+        if to_try {
+            self.eager.insert(key.clone());
+        }
+        self.changed_frameworks.insert(key);
+        self.timers.set(Timer::Settle(id.clone()), now.after(SETTLE));
+        self.timers.set_at_latest(Timer::Explain, now.after(SETTLE));
+    }
+
+    /// A task waits no more, or never did.
+    pub(crate) fn stop_waiting(&mut self, id: &TaskId) {
+        let Some(task) = self.tasks.get(id) else { return };
+        let (Some(demand), turn, key) = (task.demand(), (task.created, id.clone()), task.framework.clone()) else {
+            return;
+        };
+        if let Some(framework) = self.frameworks.get_mut(&key) {
+            framework.waiting.remove(&demand, &turn);
+            self.changed_frameworks.insert(key);
+        }
+    }
+}

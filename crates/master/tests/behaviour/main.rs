@@ -1,0 +1,13 @@
+//! What the master does, told as stories: a world of agents, frameworks and tasks in a few words, something happens,
+//! and what is done about it stands there as text.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod agents;
+mod failover;
+mod frameworks;
+mod offers;
+mod placement;
+mod tasks;
+mod world;
+mod writes;

@@ -1,0 +1,3 @@
+//! Container images made without a registry.
+
+pub mod archive;

@@ -1,0 +1,49 @@
+//! From source to a running Proffer: images built, loaded, installed with Helm, the master within reach.
+
+use std::env;
+
+use anyhow::{Context as _, Result};
+use proffer_e2e::cluster::{Cluster, Source};
+use proffer_e2e::forward;
+use proffer_e2e::install;
+use proffer_e2e::steps::Steps;
+
+use crate::images::{self, Built, Image};
+
+/// Values for every cluster of this harness: no tokens are asked for on 127.0.0.1 of one's own machine.
+const VALUES: [&str; 1] = ["http.anonymousLoopback=true"];
+
+/// Installs Proffer with images built from this tree and returns the master's port on 127.0.0.1.
+///
+/// On an existing cluster the images must be where its nodes pull them from.
+pub(crate) fn install(cluster: &Cluster, tag: &str, more_values: &[&str], steps: &Steps) -> Result<u16> {
+    let mut values: Vec<String> = VALUES.iter().chain(more_values).map(|value| (*value).to_owned()).collect();
+    if cluster.origin() == Source::Existing {
+        steps.note("an existing cluster: its nodes must be able to pull the images that the chart names");
+    } else {
+        let built = images::build(tag, steps)?;
+        steps.step("images onto every node", || load(cluster, &built))?;
+        values.push(format!("image.tag={tag}"));
+        values.push(format!("slot.image.tag={tag}"));
+        // The tag stays when the content changes; this is what makes Kubernetes roll the pods then.
+        for (image, part) in [(Image::Controller, "controller"), (Image::Agent, "agent")] {
+            let fingerprint = built.iter().find(|built| built.image == image).map_or("", |built| &built.fingerprint);
+            values.push(format!("{part}.podAnnotations.proffer\\.dev/image-content={fingerprint}"));
+        }
+    }
+    steps.step("helm upgrade --install of both charts", || install::install(cluster, &values))?;
+    steps.step("the master on 127.0.0.1", || connect(cluster))
+}
+
+/// Makes the master of a cluster reachable on 127.0.0.1 and returns the port.
+pub(crate) fn connect(cluster: &Cluster) -> Result<u16> {
+    let program = env::current_exe().context("cannot find the path of this program")?;
+    let arguments =
+        ["forward", "--cluster", &cluster.origin().to_string(), "--name", cluster.name()].map(str::to_owned);
+    forward::ensure(cluster, &program, &arguments)
+}
+
+fn load(cluster: &Cluster, built: &[Built]) -> Result<()> {
+    let images: Vec<_> = built.iter().map(|built| (built.reference.clone(), built.archive.clone())).collect();
+    install::load_images(cluster, &images)
+}
