@@ -21,7 +21,7 @@ pub struct Args {
     #[arg(long, env = "PROFFER_CA_FILE", default_value = "/etc/proffer/tls/ca.crt")]
     pub ca_file: PathBuf,
 
-    /// ServiceAccount token that proves which node this is; read again for every connection.
+    /// `ServiceAccount` token that proves which node this is; read again for every connection.
     #[arg(long, env = "PROFFER_TOKEN_FILE", default_value = "/var/run/secrets/proffer/token")]
     pub token_file: PathBuf,
 
@@ -149,17 +149,16 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 fn parse_bytes(text: &str) -> Result<u64, String> {
-    let mib = quantity::parse_bytes_as_mib(text).map_err(|error| error.to_string())?;
-    match quantity::mib_to_bytes(mib) {
-        bytes if bytes < 4096 => Err("write at least 4Ki".to_owned()),
-        bytes => Ok(bytes),
-    }
+    // The reader of plain numbers: that of bytes rounds to thousandths of a MiB.
+    let bytes = quantity::parse_cpu(text).map_err(|error| error.to_string())?.thousandths() / 1000;
+    if bytes < 4096 { Err("write at least 4Ki".to_owned()) } else { Ok(bytes) }
 }
 
 /// Mesos' form, whose brackets may be left out.
 fn parse_ports(text: &str) -> Result<proffer_resources::Ranges, String> {
-    let ports: proffer_resources::Ranges = if text.starts_with('[') { text.parse() } else { format!("[{text}]").parse() }
-        .map_err(|error: proffer_resources::ParseRangesError| error.to_string())?;
+    let ports: proffer_resources::Ranges =
+        if text.starts_with('[') { text.parse() } else { format!("[{text}]").parse() }
+            .map_err(|error: proffer_resources::ParseRangesError| error.to_string())?;
     match ports.as_pairs() {
         [(first, _), .., (_, last)] | [(first, last)] if *first == 0 || *last > u64::from(u16::MAX) => {
             Err("ports are 1 to 65535".to_owned())

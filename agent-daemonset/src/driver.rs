@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
 /// Longest wait for the next event: bounds what a changed clock can do to the removal of sandboxes.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Identity of one stream to a controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +66,7 @@ impl Driver {
     }
 
     /// A stream is being opened: the registration is sent into the channel.
+    #[must_use]
     pub fn open_session(&self, sender: mpsc::UnboundedSender<v1::FromAgent>) -> Session {
         let session = Session(self.last_session.fetch_add(1, Ordering::Relaxed) + 1);
         self.send(Input::Opened(session, sender));
@@ -262,7 +263,7 @@ impl Loop {
                 state.send(link::to_wire(message, &self.registration));
             }
             Action::Reconnect { message } => {
-                tracing::warn!(message, "closing the link");
+                tracing::warn!(why = message, "closing the link");
                 if let Some((session, _)) = state.session.take() {
                     self.driver.given_up.store(session.0, Ordering::Relaxed);
                     self.driver.send(Input::Event(Event::Disconnected));
@@ -320,11 +321,13 @@ fn log(message: &ToMaster) {
         ToMaster::Status(update) => tracing::info!(
             task = %update.task,
             state = update.status.state.as_mesos(),
-            reason = update.status.reason.map(|reason| reason.as_mesos()),
-            message = update.status.message,
+            reason = update.status.reason.map(proffer_mesos_api::Reason::as_mesos),
+            detail = update.status.message,
             "status"
         ),
-        ToMaster::Slot(slot) => tracing::info!(pod_uid = slot.pod_uid, attached = slot.attached, message = slot.message, "slot"),
+        ToMaster::Slot(slot) => {
+            tracing::info!(pod_uid = slot.pod_uid, attached = slot.attached, detail = slot.message, "slot");
+        }
         ToMaster::StaleEpoch { refused, confirmed } => {
             tracing::warn!(refused, confirmed, "refused a message of a lower epoch");
         }

@@ -238,7 +238,9 @@ mod tests {
         symlink("/etc", format!("{sandbox}/directory")).unwrap();
         symlink("/proc/self/fd", format!("{sandbox}/fds")).unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, format!("{sandbox}/fifo"), Mode::from_raw_mode(0o644)).unwrap();
-        for path in ["/link", "/directory/passwd", "/fds/0", "/fifo", "/../10/secret", "/../../../../../../../etc/passwd"] {
+        for path in
+            ["/link", "/directory/passwd", "/fds/0", "/fifo", "/../10/secret", "/../../../../../../../etc/passwd"]
+        {
             assert_eq!(error(get(&sandboxes, &sandbox, path, 0, -1)), 403, "{path}");
         }
         assert!(matches!(error(get(&sandboxes, &sandbox, "0/secret", 0, -1)), 404 | 403));

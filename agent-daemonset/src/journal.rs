@@ -228,7 +228,10 @@ mod tests {
     }
 
     fn epochs(records: &[Record]) -> Vec<u64> {
-        records.iter().filter_map(|record| if let Record::Epoch { epoch } = record { Some(*epoch) } else { None }).collect()
+        records
+            .iter()
+            .filter_map(|record| if let Record::Epoch { epoch } = record { Some(*epoch) } else { None })
+            .collect()
     }
 
     #[test]

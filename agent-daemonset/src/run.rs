@@ -11,6 +11,7 @@ use crate::userland::Userland;
 use crate::{http, node, process};
 use anyhow::Context;
 use proffer_agent::{Agent, Config};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -21,7 +22,7 @@ pub fn start_logging(args: &Args) -> anyhow::Result<()> {
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter);
     match args.log_format {
         LogFormat::Json => subscriber.json().flatten_event(true).init(),
-        LogFormat::Text => subscriber.init(),
+        LogFormat::Text => subscriber.with_ansi(std::io::stdout().is_terminal()).init(),
     }
     Ok(())
 }
@@ -71,7 +72,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     // Everything runs from here on.
     let listener = http::listen(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     tokio::spawn(http::serve(listener, Arc::clone(&metrics)));
-    stop_on_signal(driver.clone())?;
+    stop_on_signal(&driver)?;
     let link = link::run(link_settings, driver.clone());
     let main = Loop { agent, journal, launcher, registration, metrics, driver, inputs };
     main.run(link).await.context("the journal failed")?;
@@ -79,7 +80,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn stop_on_signal(driver: Driver) -> anyhow::Result<()> {
+fn stop_on_signal(driver: &Driver) -> anyhow::Result<()> {
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         let mut signals = signal(kind).context("cannot handle signals")?;
         let driver = driver.clone();

@@ -5,7 +5,7 @@ use crate::files;
 use crate::launcher::Launcher;
 use crate::launcher::ended;
 use crate::metrics::Metrics;
-use proffer_agent::{Action, Event, LaunchTimes, Order};
+use proffer_agent::{Action, Event, Found, LaunchTimes, Order, Process};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,18 +63,7 @@ impl Work {
             }
             Action::LeaveSlot => self.leave_slot(),
             Action::Spawn { order, sandbox } => self.spawn(*order, sandbox),
-            Action::Adopt { uid, process } => match self.launcher.adopt(&uid, process) {
-                Some(pidfd) => self.watch(uid, pidfd),
-                None => {
-                    // Ended between the look and now.
-                    let (launcher, driver) = (Arc::clone(&self.launcher), self.driver.clone());
-                    tokio::task::spawn_blocking(move || {
-                        if let proffer_agent::Found::Ended(exit) = launcher.find(&uid, Some(process), false) {
-                            driver.send(Input::Event(Event::Exited { uid, exit }));
-                        }
-                    });
-                }
-            },
+            Action::Adopt { uid, process } => self.adopt(uid, process),
             Action::Signal { uid, signal } => {
                 tracing::info!(task = uid, ?signal, "signalling a task");
                 self.launcher.signal(&uid, signal);
@@ -99,6 +88,20 @@ impl Work {
             // The driver's own.
             Action::Checkpoint { .. } | Action::Send(_) | Action::Reconnect { .. } => {}
         }
+    }
+
+    fn adopt(&self, uid: String, process: Process) {
+        if let Some(pidfd) = self.launcher.adopt(&uid, process) {
+            self.watch(uid, pidfd);
+            return;
+        }
+        // It has ended between the look and now.
+        let (launcher, driver) = (Arc::clone(&self.launcher), self.driver.clone());
+        tokio::task::spawn_blocking(move || {
+            if let Found::Ended(exit) = launcher.find(&uid, Some(process), false) {
+                driver.send(Input::Event(Event::Exited { uid, exit }));
+            }
+        });
     }
 
     fn leave_slot(&mut self) {
@@ -152,7 +155,13 @@ async fn report_exit(launcher: Arc<Launcher>, driver: Driver, uid: String, pidfd
 }
 
 /// Looks for the slot, watches it, and looks again when its container has ended.
-async fn keep_slot(launcher: Arc<Launcher>, driver: Driver, settled: watch::Sender<bool>, pod_uid: String, pod_ip: String) {
+async fn keep_slot(
+    launcher: Arc<Launcher>,
+    driver: Driver,
+    settled: watch::Sender<bool>,
+    pod_uid: String,
+    pod_ip: String,
+) {
     let mut wait = SLOT_RETRY.0;
     loop {
         let attempt = {

@@ -1,4 +1,5 @@
 //! Real tasks, run by the real agent in a slot of real cgroups and namespaces: what they get and how they end.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test that fails")]
 
 mod world;
 
@@ -28,7 +29,7 @@ fn program(uid: &str, value: &str, arguments: &[&str]) -> v1::Launch {
 
 fn with_user(uid: &str, user: &str) -> v1::Launch {
     let mut launch = shell(uid, "id");
-    launch.command.as_mut().unwrap().user = user.to_owned();
+    user.clone_into(&mut launch.command.as_mut().unwrap().user);
     launch
 }
 
@@ -82,7 +83,14 @@ async fn every_end_is_told_with_its_reason() {
         ("zero", with_user("zero", "0"), "TASK_ERROR", "REASON_TASK_UNAUTHORIZED", "may not run as root", None),
         ("empty", shell("empty", " "), "TASK_ERROR", "REASON_TASK_INVALID", "command is empty", None),
         ("name", with_variable("name", "A=B", String::new()), "TASK_ERROR", "REASON_TASK_INVALID", "\"A=B\"", None),
-        ("long", with_variable("long", "A", "x".repeat(1 << 20)), "TASK_ERROR", "REASON_TASK_INVALID", "too large", None),
+        (
+            "long",
+            with_variable("long", "A", "x".repeat(1 << 20)),
+            "TASK_ERROR",
+            "REASON_TASK_INVALID",
+            "too large",
+            None,
+        ),
         ("../up", shell("../up", "true"), "TASK_ERROR", "REASON_TASK_INVALID", "cannot be part of a path", None),
     ];
     for (_, launch, ..) in &cases {
@@ -191,7 +199,8 @@ async fn users_are_obeyed_and_root_has_no_power() {
     assert!(world.output("web", "stdout").contains("uid=1234(web) gid=1235"), "{}", world.output("web", "stdout"));
     assert_eq!(world.master.end("root").await.state, "TASK_FINISHED");
     let output = world.output("root", "stdout");
-    let expected = "id 0\nCapEff:\t0000000000000000\nno sysctl\nno sysrq\n0\nno write to the root\ninit is not readable\n";
+    let expected =
+        "id 0\nCapEff:\t0000000000000000\nno sysctl\nno sysrq\n0\nno write to the root\ninit is not readable\n";
     assert_eq!(output, expected);
 }
 
@@ -220,7 +229,9 @@ async fn limits_are_set_and_a_fork_bomb_stays_small() {
 async fn output_is_capped_and_rotated_without_following_links() {
     skip_where_impossible!();
     let world = World::start("output", &["--log-max-bytes", "64Ki", "--log-files", "3"]).await;
-    world.master.launch(shell("many", "i=0; while [ $i -lt 20000 ]; do echo \"line $i of many lines\"; i=$((i+1)); done"));
+    world
+        .master
+        .launch(shell("many", "i=0; while [ $i -lt 20000 ]; do echo \"line $i of many lines\"; i=$((i+1)); done"));
     // A task that puts links where its output goes.
     let trick = "ln -sf /etc/passwd stdout.1; rm stdout; ln -s /etc/passwd stdout; mkdir stderr.1; rm stderr; mkdir stderr; \
                  head -c 200k /dev/zero | tr '\\0' x; head -c 200k /dev/zero | tr '\\0' y >&2; ls -l";
@@ -241,7 +252,8 @@ async fn a_kill_is_gentle_first_and_certain_in_the_end() {
     let world = World::start("kill", &[]).await;
     let master = &world.master;
     master.launch(shell("gentle", "trap 'echo bye; exit 7' TERM; while :; do sleep 0.1; done"));
-    let stubborn = "trap '' TERM; (trap '' TERM; setsid sleep 1000 &) ; sh -c 'trap \"\" TERM; sleep 1000' & sleep 1000";
+    let stubborn =
+        "trap '' TERM; (trap '' TERM; setsid sleep 1000 &) ; sh -c 'trap \"\" TERM; sleep 1000' & sleep 1000";
     master.launch(shell("stubborn", stubborn));
     master.status("gentle", "TASK_RUNNING").await;
     master.status("stubborn", "TASK_RUNNING").await;
@@ -290,7 +302,9 @@ async fn a_directory_of_the_node_can_be_given_to_tasks() {
     std::fs::set_permissions(&ledger, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     let mounts = format!("{0}:/ledger,{0}:/srv/ledger:ro", ledger.display());
     let world = World::start("mounts", &["--task-mount", &mounts]).await;
-    world.master.launch(shell("mounts", "echo started >> /ledger/log; cat /srv/ledger/log; touch /srv/ledger/x || echo no"));
+    world
+        .master
+        .launch(shell("mounts", "echo started >> /ledger/log; cat /srv/ledger/log; touch /srv/ledger/x || echo no"));
     assert_eq!(world.master.end("mounts").await.state, "TASK_FINISHED");
     assert_eq!(world.output("mounts", "stdout"), "started\nno\n");
     assert_eq!(std::fs::read_to_string(ledger.join("log")).unwrap(), "started\n");

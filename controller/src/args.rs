@@ -84,10 +84,10 @@ pub struct RunArguments {
     /// Folder with tls.crt and tls.key of the agent link.
     #[arg(long, env = "PROFFER_TLS_DIR", default_value = "/etc/proffer/tls")]
     pub tls_dir: PathBuf,
-    /// ServiceAccount of agents, NAMESPACE:NAME; proffer-agent in the release's namespace if left out.
+    /// `ServiceAccount` of agents, NAMESPACE:NAME; proffer-agent in the release's namespace if left out.
     #[arg(long, env = "PROFFER_AGENT_SERVICE_ACCOUNT")]
     pub agent_service_account: Option<AgentAccount>,
-    /// DaemonSet of agents, which owns the slots.
+    /// `DaemonSet` of agents, which owns the slots.
     #[arg(long, env = "PROFFER_AGENT_DAEMONSET", default_value = "proffer-agent")]
     pub agent_daemonset: String,
     /// Pod template of slots.
@@ -165,26 +165,26 @@ impl RunArguments {
             timings.renew_deadline
         );
         anyhow::ensure!(
-            timings.lease_duration <= Duration::from_secs(60),
+            timings.lease_duration <= Duration::from_mins(1),
             "--lease-duration {:?} is more than the minute after which candidates do not believe a Lease any more",
             timings.lease_duration
         );
         Ok(timings)
     }
 
-    /// The ServiceAccount of agents.
+    /// The `ServiceAccount` of agents.
     #[must_use]
     pub fn agent_account(&self) -> AgentAccount {
-        self.agent_service_account.clone().unwrap_or_else(|| AgentAccount {
-            namespace: self.pod_namespace.clone(),
-            name: "proffer-agent".to_owned(),
-        })
+        self.agent_service_account
+            .clone()
+            .unwrap_or_else(|| AgentAccount { namespace: self.pod_namespace.clone(), name: "proffer-agent".to_owned() })
     }
 }
 
 /// Reads `250ms`, `3s`, `10m` or `1h`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let refused = || format!("{text:?} is not a duration: write a whole number with ms, s, m or h, such as 250ms or 3s");
+    let refused =
+        || format!("{text:?} is not a duration: write a whole number with ms, s, m or h, such as 250ms or 3s");
     let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(refused)?;
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| refused())?;

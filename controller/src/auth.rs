@@ -1,4 +1,4 @@
-//! Who somebody is and what they may do, as the API server says: TokenReview and SubjectAccessReview.
+//! Who somebody is and what they may do, as the API server says: `TokenReview` and `SubjectAccessReview`.
 
 use crate::clock::Boot;
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, UserInfo};
@@ -21,7 +21,9 @@ const LONGEST_TOKEN: usize = 16 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
     /// There is no token.
-    #[error("no bearer token: send the header Authorization: Bearer TOKEN, with a token such as `kubectl create token NAME` prints")]
+    #[error(
+        "no bearer token: send the header Authorization: Bearer TOKEN, with a token such as `kubectl create token NAME` prints"
+    )]
     NoToken,
     /// The token is not good, or not for us.
     #[error("the bearer token is not accepted: {0}")]
@@ -38,7 +40,7 @@ pub struct User {
 }
 
 impl User {
-    /// Their name: `system:serviceaccount:ns:name` for a ServiceAccount.
+    /// Their name: `system:serviceaccount:ns:name` for a `ServiceAccount`.
     #[must_use]
     pub fn name(&self) -> &str {
         self.info.username.as_deref().unwrap_or_default()

@@ -1,14 +1,14 @@
-//! What the controller counts, as OpenMetrics on `/metrics`.
+//! What the controller counts, as `OpenMetrics` on `/metrics`.
 
 use crate::clock::Boot;
 use crate::registry::Registry;
 use k8s_openapi::api::core::v1::Pod;
+use proffer_crds::{Agent, ConditionStatus, Framework, Task};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use proffer_crds::{Agent, ConditionStatus, Framework, Task};
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
@@ -149,7 +149,11 @@ impl Metrics {
             "Time since a watch was last heard of, by kind",
             self.watch_age_seconds.clone(),
         );
-        registry.register("notices_dropped", "Kubernetes Events not written since too many waited", self.notices_dropped.clone());
+        registry.register(
+            "notices_dropped",
+            "Kubernetes Events not written since too many waited",
+            self.notices_dropped.clone(),
+        );
         registry.register("launch_seconds", "Time of each hop from a Task to its process", self.launch_seconds.clone());
     }
 

@@ -51,7 +51,8 @@ pub fn set_condition(
         status,
         reason: reason.to_owned(),
         message: message.to_owned(),
-        last_transition_time: now.to_string(),
+        // Whole seconds, as Kubernetes writes its own.
+        last_transition_time: format!("{now:.0}"),
         observed_generation,
     };
     if let Some(known) = conditions.iter_mut().find(|condition| condition.type_ == type_) {

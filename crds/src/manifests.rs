@@ -8,7 +8,16 @@ use serde_json::{Value, json};
 /// Every kind's definition, in the order in which they are written.
 #[must_use]
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    vec![Agent::crd(), Framework::crd(), Offer::crd(), Task::crd()]
+    let mut definitions = vec![Agent::crd(), Framework::crd(), Offer::crd(), Task::crd()];
+    for definition in &mut definitions {
+        // Without their definitions, all objects would go; uninstalling a chart must not do that.
+        definition
+            .metadata
+            .annotations
+            .get_or_insert_default()
+            .insert("helm.sh/resource-policy".to_owned(), "keep".to_owned());
+    }
+    definitions
 }
 
 /// Every kind's file name and YAML.

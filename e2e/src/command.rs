@@ -16,6 +16,20 @@ pub fn command<S: AsRef<OsStr>>(program: impl AsRef<OsStr>, arguments: impl Into
     command
 }
 
+/// Starts a command line of Cargo's, as if it were typed: without what the Cargo that runs this program has set for it.
+///
+/// Some build scripts ask to run again when such a variable changes, and everything above them is then built again.
+pub fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
+    let mut cargo = command("cargo", arguments);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"].iter().any(|start| text.starts_with(start)) {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
+}
+
 /// Runs a command to its end and returns its standard output; anything but exit code 0 is an error with its error output.
 pub fn run(command: &mut Command) -> Result<String> {
     let output = output(command)?;

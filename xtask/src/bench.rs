@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Subcommand};
 use proffer_e2e::cluster::Cluster;
-use proffer_e2e::command::{command, line};
+use proffer_e2e::command::{cargo, command, line};
 use proffer_e2e::paths;
 use proffer_e2e::steps::Steps;
 
@@ -63,7 +63,7 @@ fn run_launch(launch: &Launch) -> Result<()> {
 }
 
 fn build() -> Result<PathBuf> {
-    let mut cargo = command("cargo", ["build", "--release", "--quiet", "--package", "proffer-bench"]);
+    let mut cargo = cargo(["build", "--release", "--quiet", "--package", "proffer-bench"]);
     let status = cargo.current_dir(paths::workspace()?).status().context("cannot start cargo")?;
     ensure!(status.success(), "`{}` ended with {status}", line(&cargo));
     Ok(paths::target()?.join("release/proffer-bench"))

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
-use proffer_e2e::command::{command, line, run as run_command, succeeds};
+use proffer_e2e::command::{cargo, command, line, run as run_command, succeeds};
 use proffer_e2e::paths;
 use proffer_e2e::steps::Steps;
 use proffer_e2e::tools::Tools;
@@ -38,11 +38,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             other => other,
         }
     };
-    check("format", &mut || stream(command("cargo", ["fmt", "--all", "--check"]).current_dir(&root)))?;
+    check("format", &mut || stream(cargo(["fmt", "--all", "--check"]).current_dir(&root)))?;
     check("house rules", &mut || house_rules::check(&root))?;
     for member in members()? {
         let clippy = ["clippy", "--quiet", "--all-targets", "--package", &member, "--", "--deny", "warnings"];
-        check(&format!("clippy of {member} alone"), &mut || stream(command("cargo", clippy).current_dir(&root)))?;
+        check(&format!("clippy of {member} alone"), &mut || stream(cargo(clippy).current_dir(&root)))?;
     }
     check("generated files", &mut || crds::check(&crds::wanted()?))?;
     check("charts (helm lint)", &mut || {
@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// The workspace's packages.
 fn members() -> Result<Vec<String>> {
-    let mut metadata = command("cargo", ["metadata", "--no-deps", "--format-version=1"]);
+    let mut metadata = cargo(["metadata", "--no-deps", "--format-version=1"]);
     let text = run_command(metadata.current_dir(paths::workspace()?))?;
     let metadata: Value = serde_json::from_str(&text).context("cargo metadata printed no JSON")?;
     let packages = metadata["packages"].as_array().context("cargo metadata has no packages")?;
@@ -103,7 +103,7 @@ fn cargo_deny(steps: &Steps) -> Result<PathBuf> {
         return Ok("cargo-deny".into());
     }
     steps.step("cargo install cargo-deny", || {
-        let mut install = command("cargo", ["install", "--quiet", "--locked", "--root"]);
+        let mut install = cargo(["install", "--quiet", "--locked", "--root"]);
         // Away from this tree, whose .cargo/config.toml is not for other people's programs.
         stream(install.arg(&root).arg("cargo-deny").current_dir("/"))
     })?;

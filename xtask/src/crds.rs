@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use proffer_e2e::command::{command, run as run_command};
+use proffer_e2e::command::{cargo, run as run_command};
 use proffer_e2e::paths;
 
 /// Write the kinds' YAML after a change in crds/
@@ -59,7 +59,7 @@ pub(crate) fn check(wanted: &BTreeMap<PathBuf, String>) -> Result<()> {
 pub(crate) fn wanted() -> Result<BTreeMap<PathBuf, String>> {
     let directory = paths::target()?.join("crds");
     fs::remove_dir_all(&directory).ok();
-    let mut generate = command("cargo", ["run", "--quiet", "--package", "proffer-crds", "--bin", "generate", "--"]);
+    let mut generate = cargo(["run", "--quiet", "--package", "proffer-crds", "--bin", "generate", "--"]);
     run_command(generate.arg(&directory).current_dir(paths::workspace()?))?;
     let mut wanted = BTreeMap::new();
     let files = fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))?;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use proffer_e2e::cluster::{Cluster, Source};
-use proffer_e2e::command::{command, line};
+use proffer_e2e::command::{cargo, line};
 use proffer_e2e::paths;
 use proffer_e2e::runner::{self, Counts};
 use proffer_e2e::steps::Steps;
@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// Runs the workspace's own tests, with their output on ours, and counts them.
 pub(crate) fn unit(names: &[String]) -> Result<Counts> {
-    let mut cargo = command("cargo", ["test", "--quiet", "--workspace", "--no-fail-fast"]);
+    let mut cargo = cargo(["test", "--quiet", "--workspace", "--no-fail-fast"]);
     if !names.is_empty() {
         cargo.arg("--").args(names);
     }

@@ -37,12 +37,7 @@ pub(crate) enum Pumped {
 
 impl Output {
     /// Opens the file `name` in `directory` for what comes out of `pipe`.
-    pub(crate) fn open(
-        pipe: OwnedFd,
-        directory: OwnedFd,
-        name: &'static str,
-        task: &Task,
-    ) -> io::Result<Self> {
+    pub(crate) fn open(pipe: OwnedFd, directory: OwnedFd, name: &'static str, task: &Task) -> io::Result<Self> {
         let owner = (Uid::from_raw(task.uid), Gid::from_raw(task.gid));
         let file = create(directory.as_fd(), name, owner)?;
         let (max_bytes, files) = (task.log_max_bytes.max(1), task.log_files);

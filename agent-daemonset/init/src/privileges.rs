@@ -7,7 +7,7 @@ use rustix::thread::{
     set_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
-/// How many files a task may have open unless it asks for more: what programs that use select() or loop over all
+/// How many files a task may have open unless it asks for more: what programs that use `select()` or loop over all
 /// descriptors still cope with.
 const SOFT_OPEN_FILES: u64 = 65_536;
 

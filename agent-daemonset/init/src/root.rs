@@ -18,8 +18,12 @@ const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 /// Files of the slot that tasks see, where the slot and the userland both have them.
 const SLOT_FILES: [&str; 3] = ["/etc/resolv.conf", "/etc/hosts", "/etc/hostname"];
 /// Links that programs expect in /dev.
-const DEVICE_LINKS: [(&str, &str); 4] =
-    [("/proc/self/fd", "fd"), ("/proc/self/fd/0", "stdin"), ("/proc/self/fd/1", "stdout"), ("/proc/self/fd/2", "stderr")];
+const DEVICE_LINKS: [(&str, &str); 4] = [
+    ("/proc/self/fd", "fd"),
+    ("/proc/self/fd/0", "stdin"),
+    ("/proc/self/fd/1", "stdout"),
+    ("/proc/self/fd/2", "stderr"),
+];
 /// Parts of /proc that a task of user root could write to.
 const PROC_READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 /// Parts of /proc that tell a task of user root too much.
@@ -60,8 +64,11 @@ pub(crate) fn serve_template(template: &Template) -> ExitCode {
 
 fn build_template(template: &Template) -> SetupResult<()> {
     let root = take(template.root)?;
-    let mounts =
-        template.mounts.iter().map(|mount| Ok((mount, take(mount.tree)?))).collect::<SetupResult<Vec<(&Mount, _)>>>()?;
+    let mounts = template
+        .mounts
+        .iter()
+        .map(|mount| Ok((mount, take(mount.tree)?)))
+        .collect::<SetupResult<Vec<(&Mount, _)>>>()?;
     let namespace = take(template.mount_namespace)?;
     enter_mount_namespace(&namespace)?;
 
@@ -114,7 +121,8 @@ pub(crate) fn enter(task: &Task, sandbox: &OwnedFd) -> SetupResult<()> {
     let uts = take(task.uts_namespace)?;
     let mounts = take(task.mount_namespace)?;
     move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).map_err(joining("network"))?;
-    move_into_link_name_space(uts.as_fd(), Some(LinkNameSpaceType::HostNameAndNISDomainName)).map_err(joining("UTS"))?;
+    move_into_link_name_space(uts.as_fd(), Some(LinkNameSpaceType::HostNameAndNISDomainName))
+        .map_err(joining("UTS"))?;
     enter_mount_namespace(&mounts)?;
 
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;

@@ -70,7 +70,7 @@ const REFUSED: &[i64] = &[
     libc::SYS_userfaultfd,
 ];
 
-/// Answered with ENOSYS, on which libraries take another way: io_uring, and clone3, whose flags a filter cannot see.
+/// Answered with ENOSYS, on which libraries take another way: `io_uring`, and clone3, whose flags a filter cannot see.
 const ABSENT: &[i64] =
     &[libc::SYS_clone3, libc::SYS_io_uring_enter, libc::SYS_io_uring_register, libc::SYS_io_uring_setup];
 

@@ -226,6 +226,19 @@ pub fn restore_signals(mask: &SignalMask) -> io::Result<()> {
     }
 }
 
+/// Blocks no signal any more: for the child of [`fork`], since a program inherits what is blocked.
+pub fn unblock_all_signals() -> io::Result<()> {
+    let mut none = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset initialises the set; pthread_sigmask reads it, and the old one is not asked for.
+    unsafe {
+        checked(libc::sigemptyset(none.as_mut_ptr()))?;
+        match libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut()) {
+            0 => Ok(()),
+            errno => Err(Errno::from_raw_os_error(errno)),
+        }
+    }
+}
+
 /// A descriptor from which blocked signals are read, all but SIGKILL and SIGSTOP, without waiting.
 pub fn signal_fd() -> io::Result<OwnedFd> {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
@@ -311,10 +324,8 @@ pub fn install_seccomp(program: &[Instruction]) -> io::Result<()> {
         length: u16,
         instructions: *const Instruction,
     }
-    let program = Program {
-        length: u16::try_from(program.len()).map_err(|_| Errno::INVAL)?,
-        instructions: program.as_ptr(),
-    };
+    let program =
+        Program { length: u16::try_from(program.len()).map_err(|_| Errno::INVAL)?, instructions: program.as_ptr() };
     let mode: c_long = 1; // SECCOMP_SET_MODE_FILTER
     // SAFETY: the structures have the layout of sock_fprog and sock_filter, and live until the call returns; the
     // kernel checks the program and copies it.

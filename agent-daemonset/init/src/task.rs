@@ -16,8 +16,7 @@ use std::process::{ExitCode, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Signals that are passed on to the task's process group.
-const FORWARDED: [i32; 6] =
-    [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2];
+const FORWARDED: [i32; 6] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2];
 /// How much is moved from a pipe at once: a pipe's own size.
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -70,6 +69,7 @@ struct Running {
 fn start(task: &Task, meta: &OwnedFd) -> Result<Running, SetupFailure> {
     let failed = root::at;
     sys::block_all_signals().map_err(failed(Step::ReadJob, "signals"))?;
+    rustix::thread::set_name(c"proffer-init").map_err(failed(Step::ReadJob, "name"))?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     rustix::fs::openat(meta, STARTED_FILE, flags, Mode::from_raw_mode(0o600))
         .map_err(failed(Step::AlreadyStarted, STARTED_FILE))?;
@@ -150,7 +150,8 @@ fn prepare(task: &Task) -> Result<(), SetupFailure> {
     privileges::set_limits().map_err(failed("limits"))?;
     sys::close_on_exec_from(3).map_err(failed("descriptors"))?;
     privileges::drop_to(task.uid, task.gid).map_err(failed("user"))?;
-    sys::install_seccomp(&seccomp::program()).map_err(failed("seccomp"))
+    sys::install_seccomp(&seccomp::program()).map_err(failed("seccomp"))?;
+    sys::unblock_all_signals().map_err(failed("signals"))
 }
 
 impl Running {

@@ -38,5 +38,5 @@ fn is_pod(name: &str, pod_uid: &str) -> bool {
 }
 
 fn looks_like_a_pod(name: &str) -> bool {
-    name.starts_with("pod") || (name.contains("-pod") && name.ends_with(".slice"))
+    name.starts_with("pod") || name.strip_suffix(".slice").is_some_and(|slice| slice.contains("-pod"))
 }

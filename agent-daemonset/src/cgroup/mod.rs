@@ -65,12 +65,13 @@ pub struct MemoryState {
 }
 
 /// Through what a new process enters a task's cgroups.
-#[derive(Debug)]
-pub enum Entrance {
+#[derive(Debug, Default)]
+pub struct Entrance {
     /// Version 1: writes "0" to each.
-    Files(Vec<File>),
-    /// Version 2: is created in it.
-    Directory(OwnedFd),
+    pub files: Vec<File>,
+    /// Version 2, also beside version 1: is created in it. Moving there afterwards would take a lock that waits for
+    /// every CPU, some 10 ms.
+    pub directory: Option<OwnedFd>,
 }
 
 /// The node's cgroups.
@@ -139,8 +140,11 @@ impl Pod {
     /// Creates a task's cgroups with their limits.
     pub fn create(&self, uid: &str, limits: &Limits) -> Result<Entrance, CgroupError> {
         match self {
-            Self::V1(pod) => pod.create(uid, limits).map(Entrance::Files),
-            Self::V2(pod) => v2::create(pod, uid, limits).map(Entrance::Directory),
+            Self::V1(pod) => pod.create(uid, limits),
+            Self::V2(pod) => {
+                let directory = v2::create(pod, uid, limits)?;
+                Ok(Entrance { files: Vec::new(), directory: Some(directory) })
+            }
         }
     }
 
@@ -197,9 +201,7 @@ fn read(path: &Path) -> Result<String, CgroupError> {
 /// Makes a cgroup, fine if it is there.
 fn create_directory(path: &Path) -> Result<(), CgroupError> {
     match std::fs::create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(CgroupError::Create(path.to_owned(), error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(CgroupError::Create(path.to_owned(), error)),
         _ => Ok(()),
     }
 }

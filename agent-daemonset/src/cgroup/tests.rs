@@ -57,11 +57,17 @@ fn version_1_enters_every_hierarchy_and_limits_in_three() {
         } else if name != "unified" {
             files.push((format!("{name}/{pod}/proffer/tasks"), String::new()));
         }
+        if name == "unified" {
+            files.push((format!("{name}/cgroup.subtree_control"), String::new()));
+        }
     }
     files.push((format!("cpuset/{pod}/cpuset.cpus"), "0-1\n".to_owned()));
     files.push((format!("cpuset/{pod}/cpuset.mems"), "0\n".to_owned()));
     files.push((format!("memory/{pod}/proffer/task-1/memory.memsw.limit_in_bytes"), String::new()));
-    files.push((format!("memory/{pod}/proffer/task-1/memory.oom_control"), "oom_kill_disable 0\noom_kill 2\n".to_owned()));
+    files.push((
+        format!("memory/{pod}/proffer/task-1/memory.oom_control"),
+        "oom_kill_disable 0\noom_kill 2\n".to_owned(),
+    ));
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     let tree = Tree::new("v1", &[], &files);
 
@@ -70,9 +76,9 @@ fn version_1_enters_every_hierarchy_and_limits_in_three() {
     assert_eq!(cgroups.find_pod("another"), None);
     let found = cgroups.find_pod(UID).unwrap();
     found.prepare().unwrap();
-    let Entrance::Files(entrances) = found.create("task-1", &limits()).unwrap() else { panic!("not version 1") };
+    let entrance = found.create("task-1", &limits()).unwrap();
 
-    assert_eq!(entrances.len(), names.len());
+    assert_eq!((entrance.files.len(), entrance.directory.is_some()), (names.len() - 1, true));
     assert_eq!(found.processes(), [41, 42]);
     assert_eq!(found.tasks(), ["task-1"]);
     assert_eq!(tree.read(&format!("cpuset/{pod}/proffer/cpuset.cpus")), "0-1");
@@ -89,7 +95,8 @@ fn version_1_enters_every_hierarchy_and_limits_in_three() {
 
 #[test]
 fn version_2_turns_the_controllers_on_below_the_pod() {
-    let slice = format!("kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{}.slice", UID.replace('-', "_"));
+    let slice =
+        format!("kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{}.slice", UID.replace('-', "_"));
     let files = [
         ("cgroup.controllers".to_owned(), "cpu memory pids"),
         (format!("{slice}/cgroup.subtree_control"), "cpu pids"),
@@ -106,7 +113,8 @@ fn version_2_turns_the_controllers_on_below_the_pod() {
     assert!(matches!(cgroups, Cgroups::V2(_)));
     let found = cgroups.find_pod(UID).unwrap();
     found.prepare().unwrap();
-    let Entrance::Directory(_) = found.create("task-1", &limits()).unwrap() else { panic!("not version 2") };
+    let entrance = found.create("task-1", &limits()).unwrap();
+    assert!(entrance.files.is_empty() && entrance.directory.is_some());
 
     assert_eq!(tree.read(&format!("{slice}/cgroup.subtree_control")), "+memory");
     let task = |file: &str| tree.read(&format!("{slice}/proffer/task-1/{file}"));

@@ -2,8 +2,8 @@
 //! container runtimes kill what they find in a container's, whichever hierarchy they look at.
 
 use super::{
-    CgroupError, Limits, MemoryState, PARENT, PERIOD_MICROS, create_directory, find, keyed, quota_micros, read,
-    remove_directory, shares, subdirectories, write,
+    CgroupError, Entrance, Limits, MemoryState, PARENT, PERIOD_MICROS, create_directory, find, keyed, quota_micros,
+    read, remove_directory, shares, subdirectories, v2, write,
 };
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -22,6 +22,8 @@ struct Hierarchy {
     root: PathBuf,
     /// Of a comma-separated name (`cpu,cpuacct`), each.
     controllers: Vec<String>,
+    /// One of version 2, which carries no controllers here.
+    is_version_2: bool,
 }
 
 /// A pod's cgroups.
@@ -45,7 +47,8 @@ impl Hierarchies {
         let named = |path: PathBuf| {
             let name = path.file_name().and_then(|name| name.to_str())?.to_owned();
             let controllers = name.split(',').map(str::to_owned).collect();
-            Some(Hierarchy { root: path, controllers })
+            let is_version_2 = path.join("cgroup.subtree_control").exists();
+            Some(Hierarchy { root: path, controllers, is_version_2 })
         };
         let mut hierarchies: Vec<Hierarchy> =
             subdirectories(root).filter(|path| path.join("cgroup.procs").exists()).filter_map(named).collect();
@@ -116,17 +119,21 @@ impl Pod {
         Ok(())
     }
 
-    pub(super) fn create(&self, uid: &str, limits: &Limits) -> Result<Vec<File>, CgroupError> {
-        let mut entrances = Vec::with_capacity(self.members.len());
+    pub(super) fn create(&self, uid: &str, limits: &Limits) -> Result<Entrance, CgroupError> {
+        let mut entrance = Entrance::default();
         for member in &self.members {
             let place = member.place(uid);
             if member.pod.is_some() && member.hierarchy.is_of_each_task() {
                 create_directory(&place)?;
                 limit(&member.hierarchy, &place, limits)?;
             }
-            entrances.push(open_entrance(&place)?);
+            if member.hierarchy.is_version_2 {
+                entrance.directory = Some(v2::open(&place)?);
+            } else {
+                entrance.files.push(open_tasks(&place)?);
+            }
         }
-        Ok(entrances)
+        Ok(entrance)
     }
 
     pub(super) fn remove(&self, uid: &str) -> Result<(), CgroupError> {
@@ -137,10 +144,12 @@ impl Pod {
     pub(super) fn memory_state(&self, uid: &str) -> Option<MemoryState> {
         let place = self.members.get(self.listing)?.place(uid);
         let control = std::fs::read_to_string(place.join("memory.oom_control")).ok()?;
-        let number = |file: &str| std::fs::read_to_string(place.join(file)).ok()?.trim().parse().ok();
+        let number =
+            |file: &str| -> Option<u64> { std::fs::read_to_string(place.join(file)).ok()?.trim().parse().ok() };
         Some(MemoryState {
             oom_kills: keyed(&control, "oom_kill ").unwrap_or_default(),
-            at_limit: number("memory.failcnt").unwrap_or_default(),
+            // The limit with swap is charged first where there is one, and is the same.
+            at_limit: ["memory.failcnt", "memory.memsw.failcnt"].into_iter().filter_map(number).sum(),
             limit_bytes: number("memory.limit_in_bytes").unwrap_or_default(),
         })
     }
@@ -173,10 +182,9 @@ fn limit(hierarchy: &Hierarchy, place: &Path, limits: &Limits) -> Result<(), Cgr
     Ok(())
 }
 
-/// Version 1 has a `tasks` file, by which the writing thread alone moves: that does not take the lock for which every
-/// other move waits. A version 2 hierarchy beside it has `cgroup.procs` only.
-fn open_entrance(place: &Path) -> Result<File, CgroupError> {
-    let tasks = place.join("tasks");
-    let path = if tasks.exists() { tasks } else { place.join("cgroup.procs") };
+/// Through its `tasks` file the writing thread alone moves: that does not take the lock for which a move through
+/// `cgroup.procs` waits.
+fn open_tasks(place: &Path) -> Result<File, CgroupError> {
+    let path = place.join("tasks");
     OpenOptions::new().write(true).open(&path).map_err(|error| CgroupError::Write(path, "0".to_owned(), error))
 }

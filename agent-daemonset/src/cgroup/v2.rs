@@ -60,9 +60,14 @@ pub(super) fn create(pod: &Path, uid: &str, limits: &Limits) -> Result<OwnedFd, 
         write(place.join("cpu.max"), &format!("{} {PERIOD_MICROS}", quota_micros(limit)))?;
     }
     write(place.join("pids.max"), &limits.pids.to_string())?;
+    open(&place)
+}
+
+/// A descriptor through which a process is created in the cgroup.
+pub(super) fn open(place: &Path) -> Result<OwnedFd, CgroupError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat(CWD, &place, flags, Mode::empty())
-        .map_err(|error| CgroupError::Create(place, io::Error::from(error)))
+    rustix::fs::openat(CWD, place, flags, Mode::empty())
+        .map_err(|error| CgroupError::Create(place.to_owned(), io::Error::from(error)))
 }
 
 /// Version 1's shares (2 to 262144) as a weight (1 to 10000), as Kubernetes converts them.

@@ -55,11 +55,9 @@ impl Launcher {
         let (report, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
         let mut descriptors = Descriptors { report: writer.as_raw_fd(), numbers: Vec::new() };
         let job = write_job(&make_job(&mut descriptors)).map_err(failed)?;
-        let (files, directory): (Vec<BorrowedFd<'_>>, _) = match entrance {
-            Some(Entrance::Files(files)) => (files.iter().map(AsFd::as_fd).collect(), None),
-            Some(Entrance::Directory(directory)) => (Vec::new(), Some(directory.as_fd())),
-            None => (Vec::new(), None),
-        };
+        let files: Vec<BorrowedFd<'_>> =
+            entrance.into_iter().flat_map(|entrance| &entrance.files).map(AsFd::as_fd).collect();
+        let directory = entrance.and_then(|entrance| entrance.directory.as_ref()).map(AsFd::as_fd);
         let spawned = sys::spawn(&Spawn {
             program: self.program.as_fd(),
             job: job.as_fd(),

@@ -82,7 +82,8 @@ impl Launcher {
         for mount in &self.settings.mounts {
             trees.push((mount, detached(&mount.source)?));
         }
-        let failed = |failure: &proffer_init::spec::SetupFailure| AttachError::Template(super::failure::describe(failure));
+        let failed =
+            |failure: &proffer_init::spec::SetupFailure| AttachError::Template(super::failure::describe(failure));
         let started = self
             .start_init(None, false, |keep: &mut Descriptors| {
                 Job::Template(Template {

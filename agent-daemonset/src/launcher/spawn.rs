@@ -78,7 +78,7 @@ impl Launcher {
             None => {
                 let _ = sys::signal_pidfd(started.pidfd.as_fd(), 9);
                 reap(&started.pidfd);
-                Err(self.died_silently(&slot, uid))
+                Err(died_silently(&slot, uid))
             }
         }
     }
@@ -95,17 +95,17 @@ impl Launcher {
             LaunchFailure::Setup("making its cgroup".to_owned(), format!("{error}{cause}"))
         })
     }
+}
 
-    /// Why an init ended without a report: as a rule its memory limit is too small for it.
-    fn died_silently(&self, slot: &AttachedSlot, uid: &str) -> LaunchFailure {
-        let killed = slot.cgroup.memory_state(uid).is_some_and(|memory| memory.oom_kills > 0);
-        let why = if killed {
-            "its memory limit is too small for anything to run: give it some MiB more"
-        } else {
-            "its init was ended from outside before the command ran"
-        };
-        LaunchFailure::Setup("starting it".to_owned(), why.to_owned())
-    }
+/// Why an init ended without a report: as a rule its memory limit is too small for it.
+fn died_silently(slot: &AttachedSlot, uid: &str) -> LaunchFailure {
+    let killed = slot.cgroup.memory_state(uid).is_some_and(|memory| memory.oom_kills > 0);
+    let why = if killed {
+        "its memory limit is too small for anything to run: give it some MiB more"
+    } else {
+        "its init was ended from outside before the command ran"
+    };
+    LaunchFailure::Setup("starting it".to_owned(), why.to_owned())
 }
 
 /// Lets the kernel forget a child that is ending.

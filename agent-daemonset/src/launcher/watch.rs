@@ -62,7 +62,8 @@ impl Launcher {
         self.recorded_exit(uid).unwrap_or_else(|| {
             let signal = status.ok().flatten().and_then(|status| status.terminating_signal());
             let slot = self.slot();
-            let slot_gone = slot.as_ref().is_none_or(|slot| has_ended(&slot.pause) || !slot.cgroup.directory().exists());
+            let slot_gone =
+                slot.as_ref().is_none_or(|slot| has_ended(&slot.pause) || !slot.cgroup.directory().exists());
             let hint = match signal {
                 _ if slot_gone => "the slot pod was deleted or restarted, which ends all that runs in it".to_owned(),
                 Some(signal) => format!("its init was ended from outside by signal {signal}"),

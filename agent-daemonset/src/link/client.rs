@@ -27,7 +27,7 @@ pub struct LinkSettings {
     pub server_name: String,
     /// Their certificate authority.
     pub ca_file: PathBuf,
-    /// ServiceAccount token.
+    /// `ServiceAccount` token.
     pub token_file: PathBuf,
 }
 
@@ -107,7 +107,7 @@ async fn session(settings: &LinkSettings, driver: &Driver, address: SocketAddr) 
             Some(Ok(v1::FromMaster { message: None })) => continue,
             Some(Err(status)) => {
                 if registered {
-                    tracing::warn!(%address, code = %status.code(), message = status.message(), "the link broke");
+                    tracing::warn!(%address, code = %status.code(), why = status.message(), "the link broke");
                     break Ended::Broken;
                 }
                 driver.close_session(session);
@@ -118,11 +118,13 @@ async fn session(settings: &LinkSettings, driver: &Driver, address: SocketAddr) 
         match message {
             Message::NotLeader(v1::NotLeader { leader }) => break Ended::NotLeader(leader.parse().ok()),
             Message::Refused(v1::Refused { message }) => {
-                tracing::error!(%address, message, "the leader refused this agent");
+                tracing::error!(%address, why = message, "the leader refused this agent");
                 break Ended::Refused;
             }
             message => {
-                if let (false, Message::Registered(v1::Registered { agent_id, epoch, master_id })) = (registered, &message) {
+                if let (false, Message::Registered(v1::Registered { agent_id, epoch, master_id })) =
+                    (registered, &message)
+                {
                     tracing::info!(%address, agent_id, epoch, master_id, "registered");
                     registered = true;
                 }

@@ -55,9 +55,8 @@ pub(super) async fn attach(
         std::fs::read_to_string(path).map_err(|error| DialError::Credentials(path.clone(), error))
     };
     let (authority, token) = (read(&settings.ca_file)?, read(&settings.token_file)?);
-    let bearer: AsciiMetadataValue = format!("Bearer {}", token.trim())
-        .parse()
-        .map_err(|_| DialError::Token(settings.token_file.clone()))?;
+    let bearer: AsciiMetadataValue =
+        format!("Bearer {}", token.trim()).parse().map_err(|_| DialError::Token(settings.token_file.clone()))?;
     let connect = |error| DialError::Connect(address, error);
     let tls =
         ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority)).domain_name(&settings.server_name);

@@ -54,7 +54,8 @@ impl Master {
             .unwrap();
         let identity = Identity::from_pem(certificate.pem(), key.serialize_pem());
 
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = std::env::var("PROFFER_TEST_LISTEN").unwrap_or_else(|_| "127.0.0.1:0".to_owned());
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = State {
             epoch: 1,
@@ -68,7 +69,8 @@ impl Master {
             Arc::new(Shared { state: Mutex::new(state), changed: watch::Sender::new(0), pod_uid: pod_uid.to_owned() });
         let service = AgentLinkServer::new(Service(Arc::clone(&shared)));
         let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
-        let server = Server::builder().tls_config(ServerTlsConfig::new().identity(identity)).unwrap().add_service(service);
+        let server =
+            Server::builder().tls_config(ServerTlsConfig::new().identity(identity)).unwrap().add_service(service);
         tokio::spawn(server.serve_with_incoming(incoming));
         Self { port, shared }
     }
@@ -77,8 +79,23 @@ impl Master {
     pub fn set_epoch(&self, epoch: u64) {
         let mut state = self.shared.state.lock().unwrap();
         state.epoch = epoch;
-        state.agent = None;
         state.registrations.clear();
+        if let Some(agent) = state.agent.take() {
+            let _ = agent.send(Err(Status::unavailable("the master has lost its Lease")));
+        }
+    }
+
+    /// Waits until the agent has taken in everything that was sent so far.
+    pub async fn settle(&self) {
+        static LAST: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let sequence = LAST.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        let epoch = self.shared.state.lock().unwrap().epoch;
+        self.send(from_master::Message::Ping(v1::Ping { epoch, sequence }));
+        self.wait_for("a pong", |received, _| {
+            let answer = |message: &from_agent::Message| matches!(message, from_agent::Message::Pong(pong) if pong.sequence == sequence);
+            received.iter().any(|(_, message)| answer(message)).then_some(())
+        })
+        .await;
     }
 
     pub fn set_acknowledges(&self, acknowledges: bool) {
@@ -114,7 +131,11 @@ impl Master {
     }
 
     /// Waits for the first thing that `find` finds in what has come so far.
-    pub async fn wait_for<T>(&self, what: &str, find: impl Fn(&[(Instant, from_agent::Message)], &[v1::Register]) -> Option<T>) -> T {
+    pub async fn wait_for<T>(
+        &self,
+        what: &str,
+        find: impl Fn(&[(Instant, from_agent::Message)], &[v1::Register]) -> Option<T>,
+    ) -> T {
         let mut changed = self.shared.changed.subscribe();
         let give_up = Instant::now() + PATIENCE;
         loop {
@@ -127,7 +148,10 @@ impl Master {
             let left = give_up.saturating_duration_since(Instant::now());
             if tokio::time::timeout(left, changed.changed()).await.is_err() {
                 let state = self.shared.state.lock().unwrap();
-                panic!("waited in vain for {what}; came: {:#?}", state.received.iter().map(|(_, m)| m).collect::<Vec<_>>());
+                panic!(
+                    "waited in vain for {what}; came: {:#?}",
+                    state.received.iter().map(|(_, m)| m).collect::<Vec<_>>()
+                );
             }
         }
     }
@@ -139,8 +163,11 @@ impl Master {
 
     pub async fn attached(&self) {
         self.wait_for("the slot", |received, registrations| {
-            let told = received.iter().any(|(_, message)| matches!(message, from_agent::Message::SlotState(slot) if slot.attached));
-            let registered = registrations.last().and_then(|register| register.slot.clone()).is_some_and(|slot| slot.attached);
+            let told = received
+                .iter()
+                .any(|(_, message)| matches!(message, from_agent::Message::SlotState(slot) if slot.attached));
+            let registered =
+                registrations.last().and_then(|register| register.slot.clone()).is_some_and(|slot| slot.attached);
             (told || registered).then_some(())
         })
         .await;
@@ -156,7 +183,8 @@ impl Master {
 
     /// The terminal status of a task.
     pub async fn end(&self, uid: &str) -> v1::StatusUpdate {
-        let terminal = ["TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_ERROR", "TASK_DROPPED", "TASK_GONE", "TASK_LOST"];
+        let terminal =
+            ["TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_ERROR", "TASK_DROPPED", "TASK_GONE", "TASK_LOST"];
         self.wait_for(&format!("the end of {uid}"), |received, _| {
             statuses(received, uid).find(|status| terminal.contains(&status.state.as_str())).cloned()
         })
@@ -169,12 +197,15 @@ impl Master {
     }
 }
 
-fn statuses<'a>(
+/// The statuses of a task among these messages.
+pub fn statuses<'a>(
     received: &'a [(Instant, from_agent::Message)],
     uid: &'a str,
 ) -> impl Iterator<Item = &'a v1::StatusUpdate> {
     received.iter().filter_map(move |(_, message)| match message {
-        from_agent::Message::StatusUpdate(status) if status.task.as_ref().is_some_and(|task| task.uid == uid) => Some(status),
+        from_agent::Message::StatusUpdate(status) if status.task.as_ref().is_some_and(|task| task.uid == uid) => {
+            Some(status)
+        }
         _ => None,
     })
 }
@@ -201,10 +232,7 @@ struct Service(Arc<Shared>);
 impl AgentLink for Service {
     type AttachStream = Pin<Box<dyn Stream<Item = Result<v1::FromMaster, Status>> + Send>>;
 
-    async fn attach(
-        &self,
-        request: Request<Streaming<v1::FromAgent>>,
-    ) -> Result<Response<Self::AttachStream>, Status> {
+    async fn attach(&self, request: Request<Streaming<v1::FromAgent>>) -> Result<Response<Self::AttachStream>, Status> {
         let token = request.metadata().get("authorization").and_then(|token| token.to_str().ok()).unwrap_or_default();
         self.0.state.lock().unwrap().tokens.push(token.to_owned());
         let mut incoming = request.into_inner();
@@ -230,7 +258,8 @@ impl Shared {
                 state.registrations.push(register.clone());
                 let agent_id = "agent-1".to_owned();
                 reply(from_master::Message::Registered(v1::Registered { agent_id, epoch, master_id: "m".into() }));
-                let slot = v1::Slot { epoch, pod_uid: self.pod_uid.clone(), pod_ip: "10.0.0.1".into(), resources: None };
+                let slot =
+                    v1::Slot { epoch, pod_uid: self.pod_uid.clone(), pod_ip: "10.0.0.1".into(), resources: None };
                 reply(from_master::Message::Slot(slot));
             }
             from_agent::Message::StatusUpdate(status) if state.acknowledges && !status.uuid.is_empty() => {

@@ -31,7 +31,9 @@ pub fn skipped() -> Option<&'static str> {
     *REASON.get_or_init(|| {
         let reason = if !rustix::process::geteuid().is_root() {
             Some("these tests need root: they make cgroups and namespaces")
-        } else if !Path::new("/sys/fs/cgroup/memory").is_dir() && !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        } else if !Path::new("/sys/fs/cgroup/memory").is_dir()
+            && !Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
+        {
             Some("these tests need a cgroup file system at /sys/fs/cgroup")
         } else if busybox().is_none() {
             Some("these tests need a static busybox: apt-get install busybox-static")
@@ -55,6 +57,9 @@ pub fn init_program() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM
         .get_or_init(|| {
+            if let Some(directory) = std::env::var_os("PROFFER_TEST_BINARIES") {
+                return Path::new(&directory).join("proffer-init");
+            }
             let agent = Path::new(env!("CARGO_BIN_EXE_proffer-agent"));
             let release = agent.parent().is_some_and(|directory| directory.ends_with("release"));
             let mut cargo = Command::new(env!("CARGO"));
@@ -121,6 +126,16 @@ impl World {
         self.slot.task_processes(uid)
     }
 
+    /// CPU time that the agent's process and the children it has reaped have used: the inits, and what they reaped.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.agent.id())).unwrap();
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        // utime, stime, cutime, cstime; a clock tick is 10 ms wherever Linux runs today.
+        println!("{:?}", fields.split_whitespace().skip(11).take(4).collect::<Vec<_>>());
+        let ticks: u64 = fields.split_whitespace().skip(11).take(4).map(|field| field.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
     /// Waits until nothing of a task is left but its sandbox.
     pub fn wait_cleaned(&self, uid: &str) {
         wait_until(&format!("{uid} is cleaned up"), || {
@@ -162,17 +177,33 @@ fn make_userland(userland: &Path) {
     for applet in String::from_utf8(applets).unwrap().lines().filter(|applet| *applet != "busybox") {
         std::os::unix::fs::symlink("busybox", userland.join("bin").join(applet)).unwrap();
     }
-    std::fs::write(userland.join("etc/passwd"), "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\nweb:x:1234:1235::/:\n").unwrap();
+    std::fs::write(
+        userland.join("etc/passwd"),
+        "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\nweb:x:1234:1235::/:\n",
+    )
+    .unwrap();
     std::fs::write(userland.join("etc/group"), "root:x:0:\nnogroup:x:65534:\n").unwrap();
 }
 
 fn start_agent(directory: &Path, master: &Master, flags: &[String]) -> Child {
     let log = std::fs::File::options().create(true).append(true).open(directory.join("agent.log")).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_proffer-agent"))
+    // Other builds of the same programs can be put to these tests: static ones, optimised ones.
+    let agent = match std::env::var_os("PROFFER_TEST_BINARIES") {
+        Some(directory) => Path::new(&directory).join("proffer-agent"),
+        None => PathBuf::from(env!("CARGO_BIN_EXE_proffer-agent")),
+    };
+    Command::new(agent)
         .arg("--controller")
         .arg(format!("localhost:{}", master.port))
-        .args(["--server-name", "proffer-controller.test.svc", "--listen", "127.0.0.1:0", "--cgroup-root", "/sys/fs/cgroup"])
-        .args(["--log", "debug,h2=info,tower=info,hyper=info,tonic=info", "--log-format", "text"])
+        .args([
+            "--server-name",
+            "proffer-controller.test.svc",
+            "--listen",
+            "127.0.0.1:0",
+            "--cgroup-root",
+            "/sys/fs/cgroup",
+        ])
+        .args(["--log-format", "text"])
         .arg("--ca-file")
         .arg(directory.join("ca.crt"))
         .arg("--token-file")

@@ -41,7 +41,8 @@ impl Slot {
             }
             pods.push(path.parent().unwrap().to_owned());
         }
-        let pause = Command::new("unshare").args(["--net", "--uts", "--"]).arg(init_program()).arg("pause").spawn().unwrap();
+        let pause =
+            Command::new("unshare").args(["--net", "--uts", "--"]).arg(init_program()).arg("pause").spawn().unwrap();
         for pod in &pods {
             std::fs::write(pod.join("c/cgroup.procs"), pause.id().to_string()).unwrap();
         }

@@ -56,7 +56,8 @@ fn task_snapshot(snapshot: v1::TaskSnapshot) -> Result<TaskSnapshot, Malformed> 
 /// A task's new state, as the master's event has it.
 pub(super) fn status_update(said: v1::StatusUpdate) -> Result<StatusUpdate, Malformed> {
     let (task, framework) = task_id(said.task.ok_or_else(|| missing("task"))?)?;
-    let state: TaskState = said.state.parse().map_err(|_| Malformed(format!("state {:?}", shortened(said.state.clone()))))?;
+    let state: TaskState =
+        said.state.parse().map_err(|_| Malformed(format!("state {:?}", shortened(said.state.clone()))))?;
     // A reason that this version does not know is told by the message.
     let reason: Option<Reason> = said.reason.parse().ok();
     let uuid = match said.uuid.len() {
@@ -131,8 +132,8 @@ fn to_launch(launch: Launch) -> v1::Launch {
         epoch: launch.epoch.0,
         task: Some(to_task_id(launch.task, launch.framework)),
         resources: Some((&launch.resources).into()),
-        cpu_limit_thousandths: launch.cpu_limit.map_or(0, |limit| limit.thousandths()),
-        mem_limit_thousandths: launch.mem_limit.map_or(0, |limit| limit.thousandths()),
+        cpu_limit_thousandths: launch.cpu_limit.map_or(0, proffer_resources::Amount::thousandths),
+        mem_limit_thousandths: launch.mem_limit.map_or(0, proffer_resources::Amount::thousandths),
         command: Some(to_command(launch.command)),
         kill_grace_millis: millis(launch.kill_grace),
     }

@@ -37,7 +37,7 @@ impl Links {
     pub async fn browse(&self, epoch: Epoch, agent: &AgentName, path: &str) -> Result<Vec<FileInfo>, FileError> {
         match self.file(epoch, agent, path, v1::file_request::Operation::Browse(v1::Browse {})).await? {
             Answer::List(files) => Ok(files),
-            answer => Err(unexpected(agent, answer)),
+            answer => Err(unexpected(agent, &answer)),
         }
     }
 
@@ -52,7 +52,7 @@ impl Links {
     ) -> Result<(u64, Vec<u8>, u64), FileError> {
         match self.file(epoch, agent, path, v1::file_request::Operation::Read(v1::Read { offset, length })).await? {
             Answer::Data { offset, data, size } => Ok((offset, data, size)),
-            answer => Err(unexpected(agent, answer)),
+            answer => Err(unexpected(agent, &answer)),
         }
     }
 
@@ -66,10 +66,7 @@ impl Links {
         let id = self.next_request.fetch_add(1, Ordering::SeqCst);
         let (session, answer) = self.ask(agent, id).ok_or_else(|| FileError::NotConnected(agent.0.clone()))?;
         let request = v1::FileRequest { epoch: epoch.0, id, path: path.to_owned(), operation: Some(operation) };
-        self.send_message(
-            session,
-            v1::FromMaster { message: Some(v1::from_master::Message::FileRequest(request)) },
-        );
+        self.send_message(session, v1::FromMaster { message: Some(v1::from_master::Message::FileRequest(request)) });
         match tokio::time::timeout(PATIENCE, answer).await {
             Ok(Ok(Answer::Error(status, message))) => Err(FileError::Agent(status, message)),
             Ok(Ok(answer)) => Ok(answer),
@@ -82,7 +79,7 @@ impl Links {
     }
 }
 
-fn unexpected(agent: &AgentName, answer: Answer) -> FileError {
+fn unexpected(agent: &AgentName, answer: &Answer) -> FileError {
     tracing::warn!(%agent, ?answer, "an agent answered another question than was asked");
     FileError::NoAnswer(agent.0.clone())
 }

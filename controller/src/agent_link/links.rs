@@ -4,9 +4,9 @@ use super::convert::to_agent;
 use super::files::Answer;
 use crate::leader::Guard;
 use crate::runner::Inbox;
-use prost::Message;
 use proffer_agent_link::v1;
 use proffer_master::{AgentName, Session, ToAgent};
+use prost::Message;
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -149,8 +149,8 @@ pub(super) struct Outgoing {
     waiting: Arc<AtomicUsize>,
 }
 
-/// The receiving end: the stream that gRPC sends.
-pub(super) struct OutgoingStream {
+/// The receiving end of an agent's queue: the stream that gRPC sends.
+pub struct OutgoingStream {
     messages: mpsc::UnboundedReceiver<v1::FromMaster>,
     waiting: Arc<AtomicUsize>,
 }

@@ -10,6 +10,6 @@ mod server;
 mod tls;
 
 pub use files::FileError;
-pub use links::{Links, Standing};
+pub use links::{Links, OutgoingStream, Standing};
 pub use server::{AgentAccount, Link, LinkError, serve};
 pub use tls::{Certificates, TlsError};

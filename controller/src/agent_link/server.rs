@@ -41,7 +41,7 @@ pub enum LinkError {
     Server(#[source] tonic::transport::Error),
 }
 
-/// The ServiceAccount that agents run as.
+/// The `ServiceAccount` that agents run as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentAccount {
     /// Its namespace.
@@ -58,7 +58,9 @@ impl FromStr for AgentAccount {
             Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains(':') => {
                 Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
             }
-            _ => Err(format!("{text:?} is no ServiceAccount: write NAMESPACE:NAME, such as proffer-system:proffer-agent")),
+            _ => Err(format!(
+                "{text:?} is no ServiceAccount: write NAMESPACE:NAME, such as proffer-system:proffer-agent"
+            )),
         }
     }
 }
@@ -74,7 +76,7 @@ impl fmt::Display for AgentAccount {
 pub struct Link {
     /// Asks the API server whose a token is.
     pub reviewer: Arc<Reviewer>,
-    /// The ServiceAccount of agents.
+    /// The `ServiceAccount` of agents.
     pub account: AgentAccount,
     /// What this process is.
     pub standing: watch::Receiver<Standing>,
@@ -162,7 +164,8 @@ impl AgentLink for Link {
 impl Link {
     /// Which agent this is, from its token alone.
     async fn agent(&self, header: Option<&str>) -> Result<AgentName, Status> {
-        let token = bearer(header).map_err(|_| Status::unauthenticated("no token: send authorization: Bearer TOKEN"))?;
+        let token =
+            bearer(header).map_err(|_| Status::unauthenticated("no token: send authorization: Bearer TOKEN"))?;
         let user = self.reviewer.user(token, Some(TOKEN_AUDIENCE)).await.map_err(|error| match &error {
             AuthError::Unavailable(source) => {
                 tracing::warn!(error = source as &dyn std::error::Error, "an agent's token cannot be reviewed");
@@ -172,7 +175,11 @@ impl Link {
         })?;
         if user.name() != self.account.to_string() {
             tracing::warn!(user = user.name(), expected = %self.account, "somebody else than an agent dialled the link");
-            return Err(Status::permission_denied(format!("{} is not the agents' account, {}", user.name(), self.account)));
+            return Err(Status::permission_denied(format!(
+                "{} is not the agents' account, {}",
+                user.name(),
+                self.account
+            )));
         }
         match user.claim(NODE_CLAIM) {
             Some(node) if !node.is_empty() => Ok(AgentName(node.to_owned())),
@@ -194,7 +201,9 @@ impl Connection {
         let said = match tokio::time::timeout(HANDSHAKE, incoming.message()).await {
             Ok(Ok(Some(FromAgent { message: Some(from_agent::Message::Register(said)) }))) => said,
             Ok(Ok(_)) => return refuse(&outgoing, "the first message must be Register"),
-            Ok(Err(status)) => return tracing::debug!(agent = %self.agent, %status, "an agent went before it registered"),
+            Ok(Err(status)) => {
+                return tracing::debug!(agent = %self.agent, %status, "an agent went before it registered");
+            }
             Err(_) => return refuse(&outgoing, "no Register in time"),
         };
         let (session, mut ended) = self.link.links.open(self.agent.clone(), outgoing);
@@ -239,7 +248,11 @@ impl Connection {
                 agent,
                 session,
                 problem: (!said.attached).then(|| {
-                    if said.message.is_empty() { "the agent cannot launch in its slot".to_owned() } else { said.message }
+                    if said.message.is_empty() {
+                        "the agent cannot launch in its slot".to_owned()
+                    } else {
+                        said.message
+                    }
                 }),
                 pod_uid: said.pod_uid,
             },

@@ -9,7 +9,7 @@ use proffer_master::Epoch;
 use std::time::Duration;
 
 /// A hand-edited Lease cannot keep everybody waiting for longer than this.
-const LONGEST_LEASE: Duration = Duration::from_secs(60);
+const LONGEST_LEASE: Duration = Duration::from_mins(1);
 
 /// The election's times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +140,8 @@ mod tests {
         let candidate = Role::Candidate { floor: Epoch(5) };
         let held = || seen(Some(record(Some("b"), 7)));
         let without_duration = || seen(Some(LeaseRecord { duration: None, ..record(Some("b"), 7) }));
-        let absurd = || seen(Some(LeaseRecord { duration: Some(Duration::from_secs(1_000_000)), ..record(Some("b"), 7) }));
+        let absurd =
+            || seen(Some(LeaseRecord { duration: Some(Duration::from_secs(1_000_000)), ..record(Some("b"), 7) }));
         let millis = Duration::from_millis;
         for (case, observed, now, expected) in [
             ("no Lease", seen(None), 0, Decision::Create(Epoch(6))),
@@ -180,10 +181,7 @@ mod tests {
         observed.see(Some(record(Some("b"), 7)), at(0));
         observed.see(Some(record(Some("b"), 7)), at(2000));
         assert_eq!(observed.since, at(0));
-        observed.see(
-            Some(LeaseRecord { renewed: Timestamp::from_second(50).ok(), ..record(Some("b"), 7) }),
-            at(2500),
-        );
+        observed.see(Some(LeaseRecord { renewed: Timestamp::from_second(50).ok(), ..record(Some("b"), 7) }), at(2500));
         assert_eq!(observed.since, at(2500), "a renewal counts even if the holder's clock went back");
         observed.see(None, at(2600));
         assert_eq!(observed.since, at(2600));

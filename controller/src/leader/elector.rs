@@ -43,6 +43,8 @@ pub struct Elector {
     timings: Timings,
     observed: Observed,
     newest: Option<Lease>,
+    /// The highest epoch that the Lease ever showed to this process.
+    highest: Epoch,
     holder: watch::Sender<Option<Identity>>,
 }
 
@@ -65,6 +67,7 @@ impl Elector {
             timings,
             observed: Observed::default(),
             newest: None,
+            highest: Epoch::default(),
             holder,
         };
         (elector, follow)
@@ -74,7 +77,8 @@ impl Elector {
     pub async fn campaign(&mut self, mut floor: impl FnMut() -> Epoch) -> Term {
         let mut failures = 0u32;
         loop {
-            let wait = match self.try_once(Role::Candidate { floor: floor() }, self.timings.renew_deadline).await {
+            let role = Role::Candidate { floor: floor().max(self.highest) };
+            let wait = match self.try_once(role, self.timings.renew_deadline).await {
                 Ok(Outcome::Won { epoch, until }) => {
                     tracing::info!(epoch = epoch.0, identity = %self.me, "elected: this process leads");
                     return Term { guard: Guard::new(epoch, until) };
@@ -110,7 +114,10 @@ impl Elector {
                 Ok(Outcome::Raced) => continue,
                 Ok(Outcome::Waiting(_)) => {}
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the Lease was not renewed: will try again");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the Lease was not renewed: will try again"
+                    );
                 }
             }
             term.guard.check();
@@ -133,7 +140,8 @@ impl Elector {
             self.timings,
             Timestamp::now(),
         );
-        let write = self.api.replace(&self.name, &PostParams::default(), &free);
+        let params = PostParams::default();
+        let write = self.api.replace(&self.name, &params, &free);
         match tokio::time::timeout(Duration::from_secs(1), write).await {
             Ok(Ok(_)) => tracing::info!("gave the Lease back"),
             Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "the Lease was not given back"),
@@ -143,12 +151,11 @@ impl Elector {
 
     /// One look at the Lease and what follows from it.
     async fn try_once(&mut self, role: Role, within: Duration) -> Result<Outcome, ElectorError> {
-        match tokio::time::timeout(within, self.look_and_act(role)).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                self.newest = None;
-                Err(ElectorError::Timeout(within))
-            }
+        if let Ok(outcome) = tokio::time::timeout(within, self.look_and_act(role)).await {
+            outcome
+        } else {
+            self.newest = None;
+            Err(ElectorError::Timeout(within))
         }
     }
 
@@ -168,8 +175,7 @@ impl Elector {
         };
         let base = if creates { None } else { self.newest.clone() };
         let me = self.me.to_string();
-        let lease =
-            lease::write(base, &self.name, &self.namespace, Some(&me), epoch, self.timings, Timestamp::now());
+        let lease = lease::write(base, &self.name, &self.namespace, Some(&me), epoch, self.timings, Timestamp::now());
         let written = if creates {
             self.api.create(&PostParams::default(), &lease).await
         } else {
@@ -181,7 +187,9 @@ impl Elector {
                 Ok(Outcome::Won { epoch, until: asked.after(self.timings.renew_deadline) })
             }
             // Somebody wrote it since: look again before anything else.
-            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() || status.is_not_found() => {
+            Err(kube::Error::Api(status))
+                if status.is_conflict() || status.is_already_exists() || status.is_not_found() =>
+            {
                 self.newest = None;
                 Ok(Outcome::Raced)
             }
@@ -195,6 +203,7 @@ impl Elector {
     fn see(&mut self, lease: Option<Lease>) {
         self.observed.see(lease.as_ref().map(LeaseRecord::from), Boot::now());
         self.newest = lease;
+        self.highest = self.highest.max(self.observed.record.as_ref().map(|record| record.transitions).unwrap_or_default());
         let holder = self.observed.record.as_ref().and_then(|record| record.holder.as_deref()?.parse().ok());
         self.holder.send_if_modified(|known| {
             let changed = *known != holder;

@@ -47,7 +47,11 @@ pub(super) fn write(
     now: Timestamp,
 ) -> Lease {
     let mut lease = base.unwrap_or_else(|| Lease {
-        metadata: ObjectMeta { name: Some(name.to_owned()), namespace: Some(namespace.to_owned()), ..Default::default() },
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            ..Default::default()
+        },
         spec: None,
     });
     lease.metadata.managed_fields = None;

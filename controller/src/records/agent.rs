@@ -9,7 +9,12 @@ use proffer_resources::quantity;
 
 /// The status that says what `record` says. `before` is the status so far.
 #[must_use]
-pub fn status(record: &AgentRecord, generation: Option<i64>, before: Option<&AgentStatus>, now: Timestamp) -> AgentStatus {
+pub fn status(
+    record: &AgentRecord,
+    generation: Option<i64>,
+    before: Option<&AgentStatus>,
+    now: Timestamp,
+) -> AgentStatus {
     let mut conditions = before.map(|status| status.conditions.clone()).unwrap_or_default();
     set_ready(&mut conditions, &record.ready, generation, now);
     AgentStatus {
@@ -34,18 +39,16 @@ pub fn status(record: &AgentRecord, generation: Option<i64>, before: Option<&Age
 
 /// A new Agent object for the node of this name and UID, which owns it.
 #[must_use]
-pub fn object(name: &str, node_uid: Option<&str>) -> Agent {
+pub fn object(name: &str, node_uid: &str) -> Agent {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
     let mut agent = Agent::new(name, AgentSpec::default());
-    agent.metadata.owner_references = node_uid.map(|uid| {
-        vec![OwnerReference {
-            api_version: "v1".to_owned(),
-            kind: "Node".to_owned(),
-            name: name.to_owned(),
-            uid: uid.to_owned(),
-            controller: None,
-            block_owner_deletion: None,
-        }]
-    });
+    agent.metadata.owner_references = Some(vec![OwnerReference {
+        api_version: "v1".to_owned(),
+        kind: "Node".to_owned(),
+        name: name.to_owned(),
+        uid: node_uid.to_owned(),
+        controller: None,
+        block_owner_deletion: None,
+    }]);
     agent
 }

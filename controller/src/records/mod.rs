@@ -11,10 +11,7 @@ use proffer_resources::{Resources, quantity};
 
 /// Cores and memory as an object shows them.
 pub(crate) fn allocated(resources: &Resources) -> Allocated {
-    Allocated {
-        cpu: quantity::format_cpu(resources.cpus).into(),
-        memory: quantity::format_mib(resources.mem).into(),
-    }
+    Allocated { cpu: quantity::format_cpu(resources.cpus).into(), memory: quantity::format_mib(resources.mem).into() }
 }
 
 /// An epoch as an object has it.

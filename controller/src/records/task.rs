@@ -3,7 +3,9 @@
 use super::epoch_number;
 use crate::clock::{from_text, to_text};
 use k8s_openapi::jiff::Timestamp;
-use proffer_crds::{Condition, ConditionStatus, TaskAgent, TaskState as ObjectState, TaskStatus, TaskTimes, set_condition};
+use proffer_crds::{
+    Condition, ConditionStatus, TaskAgent, TaskState as ObjectState, TaskStatus, TaskTimes, set_condition,
+};
 use proffer_master::{AgentName, Epoch, PlacedOn, TaskRecord};
 use proffer_mesos_api::{Reason, TaskState};
 use proffer_resources::Ranges;
@@ -51,7 +53,12 @@ pub fn record(status: &TaskStatus) -> Option<TaskRecord> {
             agent_id: agent.id.clone(),
             address: agent.address.clone(),
         }),
-        ports: status.ports.iter().filter_map(|&port| u64::try_from(port).ok()).map(|port| (port, port)).collect::<Ranges>(),
+        ports: status
+            .ports
+            .iter()
+            .filter_map(|&port| u64::try_from(port).ok())
+            .map(|port| (port, port))
+            .collect::<Ranges>(),
         exit_code: status.exit_code,
         signal: status.signal,
         sandbox: status.sandbox.clone(),
@@ -106,11 +113,17 @@ fn set_conditions(conditions: &mut Vec<Condition>, record: &TaskRecord, now: Tim
         None if terminal => set("Placed", ConditionStatus::False, reason, message),
         None => set("Placed", ConditionStatus::False, "Waiting", message),
     }
-    set("Running", running, if running == ConditionStatus::True { state_name } else { reason }, message);
-    let holds = |condition: bool| if condition { ConditionStatus::True } else { ConditionStatus::False };
-    set("Finished", holds(record.state == Some(TaskState::Finished)), reason, message);
-    set("Failed", holds(bad), reason, message);
-    set("Complete", holds(terminal), state_name, message);
+    // Before it has a place, and before it has ended, there is nothing to say of what comes later: objects stay small.
+    if record.agent.is_some() {
+        let why = if running == ConditionStatus::True { state_name } else { reason };
+        set("Running", running, why, if terminal { "" } else { message });
+    }
+    if terminal {
+        let holds = |condition: bool| if condition { ConditionStatus::True } else { ConditionStatus::False };
+        set("Finished", holds(record.state == Some(TaskState::Finished)), reason, message);
+        set("Failed", holds(bad), reason, message);
+        set("Complete", ConditionStatus::True, state_name, message);
+    }
 }
 
 #[cfg(test)]
@@ -149,7 +162,9 @@ mod tests {
         status
             .conditions
             .iter()
-            .map(|c| format!("{}={:?}/{}: {}", c.type_, c.status, c.reason, c.message).trim_end_matches(": ").to_owned())
+            .map(|c| {
+                format!("{}={:?}/{}: {}", c.type_, c.status, c.reason, c.message).trim_end_matches(": ").to_owned()
+            })
             .collect()
     }
 
@@ -177,29 +192,21 @@ mod tests {
             message: "Memory limit 32Mi reached".to_owned(),
             ..record_in(Some(TaskState::Failed))
         };
-        let pending =
-            TaskRecord { agent: None, message: "waits for resources".to_owned(), ..record_in(None) };
-        let table: [(TaskRecord, &[&str]); 6] = [
+        let pending = TaskRecord { agent: None, message: "waits for resources".to_owned(), ..record_in(None) };
+        let unknown =
+            TaskRecord { agent: None, reason: Some(Reason::TaskInvalid), ..record_in(Some(TaskState::Error)) };
+        let table: [(TaskRecord, &[&str]); 7] = [
+            (pending, &["Placed=False/Waiting: waits for resources"]),
             (
-                pending,
+                unknown,
                 &[
-                    "Placed=False/Waiting: waits for resources",
-                    "Running=False/Pending: waits for resources",
-                    "Finished=False/Pending: waits for resources",
-                    "Failed=False/Pending: waits for resources",
-                    "Complete=False/Pending: waits for resources",
+                    "Placed=False/TaskInvalid",
+                    "Finished=False/TaskInvalid",
+                    "Failed=True/TaskInvalid",
+                    "Complete=True/Error",
                 ],
             ),
-            (
-                record_in(Some(TaskState::Running)),
-                &[
-                    "Placed=True/Placed: on agent node2",
-                    "Running=True/Running",
-                    "Finished=False/Running",
-                    "Failed=False/Running",
-                    "Complete=False/Running",
-                ],
-            ),
+            (record_in(Some(TaskState::Running)), &["Placed=True/Placed: on agent node2", "Running=True/Running"]),
             (
                 record_in(Some(TaskState::Finished)),
                 &[
@@ -214,7 +221,7 @@ mod tests {
                 failed,
                 &[
                     "Placed=True/Placed: on agent node2",
-                    "Running=False/CommandExecutorFailed: exited with code 3",
+                    "Running=False/CommandExecutorFailed",
                     "Finished=False/CommandExecutorFailed: exited with code 3",
                     "Failed=True/CommandExecutorFailed: exited with code 3",
                     "Complete=True/Failed: exited with code 3",
@@ -224,7 +231,7 @@ mod tests {
                 oom,
                 &[
                     "Placed=True/Placed: on agent node2",
-                    "Running=False/ContainerLimitationMemory: Memory limit 32Mi reached",
+                    "Running=False/ContainerLimitationMemory",
                     "Finished=False/ContainerLimitationMemory: Memory limit 32Mi reached",
                     "Failed=True/ContainerLimitationMemory: Memory limit 32Mi reached",
                     "Complete=True/Failed: Memory limit 32Mi reached",
@@ -232,13 +239,7 @@ mod tests {
             ),
             (
                 record_in(Some(TaskState::Unreachable)),
-                &[
-                    "Placed=True/Placed: on agent node2",
-                    "Running=Unknown/Unreachable",
-                    "Finished=False/Unreachable",
-                    "Failed=False/Unreachable",
-                    "Complete=False/Unreachable",
-                ],
+                &["Placed=True/Placed: on agent node2", "Running=Unknown/Unreachable"],
             ),
         ];
         for (record, expected) in table {

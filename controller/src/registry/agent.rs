@@ -19,13 +19,9 @@ pub(super) fn applied(entry: &Entry<Agent>) -> Event {
                 epoch: status.and_then(|status| status.master_epoch).and_then(|n| u64::try_from(n).ok()).map(Epoch),
             }
         }
-        Err(_) => Event::AgentApplied {
-            agent,
-            attributes: BTreeMap::new(),
-            deactivated: true,
-            agent_id: None,
-            epoch: None,
-        },
+        Err(_) => {
+            Event::AgentApplied { agent, attributes: BTreeMap::new(), deactivated: true, agent_id: None, epoch: None }
+        }
     }
 }
 

@@ -256,8 +256,9 @@ fn tell_all<K: Kind>(shelves: &Shelves, sink: &Sink) {
 }
 
 fn put<K: Kind>(shelves: &mut Shelves, entry: Entry<K>) -> Vec<Change<K>> {
-    if let Some(epoch) = entry.value().ok().and_then(K::epoch).and_then(|epoch| u64::try_from(epoch).ok()) {
-        shelves.highest_epoch = shelves.highest_epoch.max(epoch);
+    // A number that no Lease can count to was not written by a leader.
+    if let Some(epoch) = entry.value().ok().and_then(K::epoch).and_then(|epoch| i32::try_from(epoch).ok()) {
+        shelves.highest_epoch = shelves.highest_epoch.max(epoch.unsigned_abs().into());
     }
     let changes = K::shelf_mut(shelves).put(entry);
     index(shelves, &changes);

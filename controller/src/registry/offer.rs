@@ -39,8 +39,8 @@ fn parse(reply: &ObjectReply) -> OfferReply {
 
 fn refuse(filters: Option<&Filters>) -> Option<Duration> {
     let seconds = filters?.refuse_seconds?;
-    // `max` and `min` also do away with what is not a number.
-    Some(Duration::from_secs_f64(seconds.max(0.0).min(LONGEST_FILTER_SECONDS)))
+    let seconds = if seconds.is_nan() { 0.0 } else { seconds.clamp(0.0, LONGEST_FILTER_SECONDS) };
+    Some(Duration::from_secs_f64(seconds))
 }
 
 #[cfg(test)]
@@ -68,8 +68,8 @@ mod tests {
         applied(&Entry::new(serde_json::from_value(object).unwrap()))
     }
 
-    fn replied(reply: OfferReply) -> Option<Event> {
-        Some(Event::OfferReplied { offer: OfferId(proffer_master::ObjectKey::new("default", "o1")), reply })
+    fn replied(reply: OfferReply) -> Event {
+        Event::OfferReplied { offer: OfferId(proffer_master::ObjectKey::new("default", "o1")), reply }
     }
 
     #[test]
@@ -78,7 +78,10 @@ mod tests {
         for (reply, expected) in [
             (json!({"decline": {}}), OfferReply::Decline { refuse: None }),
             (json!({"decline": {"filters": {"refuseSeconds": 0}}}), OfferReply::Decline { refuse: Some(seconds(0)) }),
-            (json!({"decline": {"filters": {"refuseSeconds": -5.5}}}), OfferReply::Decline { refuse: Some(seconds(0)) }),
+            (
+                json!({"decline": {"filters": {"refuseSeconds": -5.5}}}),
+                OfferReply::Decline { refuse: Some(seconds(0)) },
+            ),
             (
                 json!({"decline": {"filters": {"refuseSeconds": 1e300}}}),
                 OfferReply::Decline { refuse: Some(seconds(31_536_000)) },
@@ -92,7 +95,7 @@ mod tests {
             ),
             (json!({}), OfferReply::Decline { refuse: None }),
         ] {
-            assert_eq!(event(Some(reply.clone()), Some("Outstanding")), replied(expected), "{reply}");
+            assert_eq!(event(Some(reply.clone()), Some("Outstanding")), Some(replied(expected)), "{reply}");
         }
     }
 

@@ -79,11 +79,7 @@ pub struct Shelf<K> {
 
 impl<K> Default for Shelf<K> {
     fn default() -> Self {
-        Self {
-            entries: BTreeMap::new(),
-            deletions: BTreeMap::new(),
-            deletion_order: VecDeque::new(),
-        }
+        Self { entries: BTreeMap::new(), deletions: BTreeMap::new(), deletion_order: VecDeque::new() }
     }
 }
 
@@ -193,10 +189,10 @@ impl<K: Resource + Debug> Shelf<K> {
         if self.deletions.insert(key.clone(), version).is_none() {
             self.deletion_order.push_back(key);
         }
-        if self.deletion_order.len() > REMEMBERED_DELETIONS {
-            if let Some(oldest) = self.deletion_order.pop_front() {
-                self.deletions.remove(&oldest);
-            }
+        if self.deletion_order.len() > REMEMBERED_DELETIONS
+            && let Some(oldest) = self.deletion_order.pop_front()
+        {
+            self.deletions.remove(&oldest);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::shelf::{Entry, object_key, uid_of};
 use crate::records;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use proffer_crds::{PortRequest as ObjectPorts, QuantityText, TASK_FINALIZER, Task, TaskSpec};
 use proffer_master::{Command, Event, PortRequest, TaskId, TaskObject, TaskRequest, Time};
 use proffer_resources::quantity::{self, QuantityError};
@@ -40,6 +40,7 @@ pub(super) fn applied(entry: &Entry<Task>) -> Event {
         id: id(entry),
         generation: meta.generation.unwrap_or_default(),
         framework,
+        owner: owner(meta).map(|owner| owner.uid.clone()),
         request,
         record,
         deleting: meta.deletion_timestamp.is_some(),
@@ -60,18 +61,23 @@ pub(super) fn id(entry: &Entry<Task>) -> TaskId {
 
 /// Of a Task that cannot be read, the owner is the only word on its framework.
 fn owning_framework(meta: &ObjectMeta) -> String {
-    meta.owner_references
-        .iter()
-        .flatten()
-        .find(|owner| owner.kind == "Framework")
-        .map(|owner| owner.name.clone())
-        .unwrap_or_default()
+    owner(meta).map(|owner| owner.name.clone()).unwrap_or_default()
+}
+
+/// The Framework among the owners.
+fn owner(meta: &ObjectMeta) -> Option<&OwnerReference> {
+    meta.owner_references.iter().flatten().find(|owner| owner.kind == "Framework")
 }
 
 /// What a Task asks for, or what is wrong with it and what to write instead.
 pub(super) fn request(spec: &TaskSpec) -> Result<TaskRequest, String> {
     let resources = Resources {
-        cpus: at_least("resources.cpu", amount("resources.cpu", &spec.resources.cpu, quantity::parse_cpu)?, LEAST_CPU, "10m")?,
+        cpus: at_least(
+            "resources.cpu",
+            amount("resources.cpu", &spec.resources.cpu, quantity::parse_cpu)?,
+            LEAST_CPU,
+            "10m",
+        )?,
         mem: at_least(
             "resources.memory",
             amount("resources.memory", &spec.resources.memory, quantity::parse_bytes_as_mib)?,
@@ -127,7 +133,9 @@ fn amount(field: &str, text: &QuantityText, parse: Parse) -> Result<Amount, Stri
 fn at_least(field: &str, amount: Amount, least: Amount, least_text: &str) -> Result<Amount, String> {
     if amount < least {
         let name = field.rsplit('.').next().unwrap_or(field);
-        return Err(format!("{field}: a task needs at least {least_text} of {name}: write {name}: {least_text} or more"));
+        return Err(format!(
+            "{field}: a task needs at least {least_text} of {name}: write {name}: {least_text} or more"
+        ));
     }
     Ok(amount)
 }
@@ -174,7 +182,9 @@ fn command(spec: &TaskSpec) -> Result<Command, String> {
         return Err("the command is empty: write what to run, such as value: echo hello".to_owned());
     }
     if command.shell && !command.arguments.is_empty() {
-        return Err("with shell: true the whole command stands in value: leave arguments out, or write shell: false".to_owned());
+        return Err(
+            "with shell: true the whole command stands in value: leave arguments out, or write shell: false".to_owned()
+        );
     }
     if command.arguments.first().is_some_and(String::is_empty) {
         return Err("arguments[0] is the program's own name, as in execve: write it first".to_owned());
@@ -246,7 +256,11 @@ fn too_long(field: &str, bytes: usize) -> Result<(), String> {
 }
 
 fn shortened(text: &str) -> String {
-    if text.chars().count() <= 80 { text.to_owned() } else { format!("{}…", text.chars().take(80).collect::<String>()) }
+    if text.chars().count() <= 80 {
+        text.to_owned()
+    } else {
+        format!("{}…", text.chars().take(80).collect::<String>())
+    }
 }
 
 #[cfg(test)]

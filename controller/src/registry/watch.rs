@@ -107,7 +107,11 @@ async fn follow<K: Kind>(
             Ok(watcher::Event::Delete(object)) => registry.delete(&pruned(object)),
             Err(error) => {
                 metrics.watch_failed(K::NAME);
-                tracing::warn!(kind = K::NAME, error = &error as &dyn std::error::Error, "watch failed: will try again");
+                tracing::warn!(
+                    kind = K::NAME,
+                    error = &error as &dyn std::error::Error,
+                    "watch failed: will try again"
+                );
             }
         }
     }
@@ -121,7 +125,9 @@ async fn settle<K: Kind>(registry: &Registry, client: &Client, doubtful: Vec<Obj
             Ok(Some(object)) => registry.observe(pruned(object)),
             Ok(None) => registry.delete(&*known),
             // The object stays as it is known; the watch that follows this list tells what happens to it next.
-            Err(error) => tracing::warn!(%key, error = &error as &dyn std::error::Error, "an object cannot be looked at"),
+            Err(error) => {
+                tracing::warn!(%key, error = &error as &dyn std::error::Error, "an object cannot be looked at")
+            }
         }
     }
 }

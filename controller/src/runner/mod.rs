@@ -13,7 +13,7 @@ use crate::writer::{Notices, Op};
 use hops::Hops;
 use proffer_agent_link::v1::LaunchTimes;
 use proffer_master::{Effect, Event, Master, MasterConfig, Notice, Session, ToAgent, WriteId, WriteOutcome};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -129,10 +129,14 @@ impl Runner {
                 () = tokio::time::sleep(tick.unwrap_or_default()), if tick.is_some() => {}
             }
             // One side that is busy must not keep the other waiting.
-            while heard.len() < BATCH && let Ok(more) = outlets.heard.try_recv() {
+            while heard.len() < BATCH
+                && let Ok(more) = outlets.heard.try_recv()
+            {
                 heard.push(more);
             }
-            while arrived.len() < BATCH && let Ok(more) = outlets.agents.try_recv() {
+            while arrived.len() < BATCH
+                && let Ok(more) = outlets.agents.try_recv()
+            {
                 arrived.push(more);
             }
             // A process that was stopped for a while must not act on what it knew before.
@@ -177,9 +181,8 @@ impl Runner {
         let began = Boot::now();
         let effects = self.master.handle(self.clock.now(), event);
         self.metrics.handled(name, Boot::now().since(began));
-        // A message may wait for a write of the same batch that stands behind it.
-        let begun: HashSet<WriteId> = effects.iter().filter_map(write_of).collect();
-        for write in begun {
+        // A message may wait for a write that stands behind it.
+        for write in effects.iter().filter_map(write_of) {
             self.writes.entry(write).or_default();
         }
         for effect in effects {
@@ -216,7 +219,9 @@ impl Runner {
                 self.hops.decided(write, &task, &record);
                 self.write(Op::TaskStatus { writes: vec![write], task, record, awaited });
             }
-            Effect::AdoptTask { task, framework } => self.write(Op::AdoptTask { task, framework }),
+            Effect::AdoptTask { task, framework, finalizer } => {
+                self.write(Op::AdoptTask { task, framework, finalizer })
+            }
             Effect::ReleaseTask(task) => self.write(Op::ReleaseTask(task)),
             Effect::DeleteTask(task) => self.write(Op::DeleteTask(task)),
             Effect::CreateOffer { write, offer } => self.write(Op::CreateOffer { write, offer }),
@@ -225,10 +230,13 @@ impl Runner {
             Effect::WriteFramework(record) => self.write(Op::Framework(record)),
             Effect::WriteAgent(record) => self.write(Op::Agent(record)),
             Effect::Send { session, message, after: None, .. } => self.send(session, message),
-            Effect::Send { agent, session, message, after: Some(write) } => match self.writes.get_mut(&write) {
-                Some(waiting) => waiting.push((session, message)),
-                None => tracing::error!(%agent, write = write.0, "a message waits for a write that is not under way: dropped"),
-            },
+            Effect::Send { agent, session, message, after: Some(write) } => {
+                if let Some(waiting) = self.writes.get_mut(&write) {
+                    waiting.push((session, message))
+                } else {
+                    tracing::error!(%agent, write = write.0, "a message waits for a write that is not under way: dropped")
+                }
+            }
             Effect::Disconnect { session, why, .. } => self.links.disconnect(session, &why),
             Effect::Tell(notice) => self.notices.tell(notice),
         }

@@ -67,9 +67,9 @@ pub struct Keeper {
 /// What the operator configured about slots.
 #[derive(Clone, Debug)]
 pub struct Configured {
-    /// Namespace of slots and of the agents' DaemonSet.
+    /// Namespace of slots and of the agents' `DaemonSet`.
     pub namespace: String,
-    /// Name of the agents' DaemonSet, which owns slots.
+    /// Name of the agents' `DaemonSet`, which owns slots.
     pub daemon_set: String,
     /// The pod template.
     pub template: Template,
@@ -150,7 +150,8 @@ impl Keeper {
             Step::Create(size) => return self.create(agent, size).await,
             Step::Delete { uid } => {
                 tracing::warn!(agent, pod = name, "the slot pod has ended: making it anew");
-                let params = DeleteParams::default().preconditions(Preconditions { uid: Some(uid), resource_version: None });
+                let params =
+                    DeleteParams::default().preconditions(Preconditions { uid: Some(uid), resource_version: None });
                 match self.pods.delete(&name, &params).await {
                     Ok(_) => {}
                     Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {}
@@ -160,8 +161,7 @@ impl Keeper {
             Step::Resize(size) => {
                 tracing::info!(agent, pod = name, %size, "resizing the slot in place");
                 let patch = json!({"spec": {"containers": [{"name": SLOT_CONTAINER, "resources": resources(size)}]}});
-                let resized =
-                    self.pods.patch_resize(&name, &PatchParams::default(), &Patch::Strategic(patch)).await;
+                let resized = self.pods.patch_resize(&name, &PatchParams::default(), &Patch::Strategic(patch)).await;
                 self.observe(resized.map_err(KeeperError::Resize)?);
                 self.annotate(&name, size).await?;
             }
@@ -191,7 +191,7 @@ impl Keeper {
         Ok(None)
     }
 
-    /// The owner of slots. Not their controller: the DaemonSet controller would let go of pods that are not its own.
+    /// The owner of slots. Not their controller: the `DaemonSet` controller would let go of pods that are not its own.
     async fn owner(&self) -> Result<Option<OwnerReference>, KeeperError> {
         let daemon_set = self.daemon_sets.get_opt(&self.daemon_set).await.map_err(KeeperError::Owner)?;
         Ok(daemon_set.map(|daemon_set| OwnerReference {

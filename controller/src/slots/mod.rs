@@ -12,7 +12,7 @@ mod read;
 mod size;
 mod template;
 
-pub use keeper::{Keeper, KeeperError};
+pub use keeper::{Configured, Keeper, KeeperError};
 pub use plan::{Step, plan};
 pub use read::{agent_of, read};
 pub use size::{Share, Size, SizeError, cpu_share, memory_share};
@@ -35,9 +35,9 @@ pub fn pod_name(agent: &str) -> String {
     if name.len() <= 253 {
         return name;
     }
-    let digest: String = Sha256::digest(agent).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let digest = Sha256::digest(agent).iter().take(8).fold(0u64, |digest, &byte| digest << 8 | u64::from(byte));
     let kept: String = name.chars().take(253 - 17).collect();
-    format!("{}-{digest}", kept.trim_end_matches(['-', '.']))
+    format!("{}-{digest:016x}", kept.trim_end_matches(['-', '.']))
 }
 
 #[cfg(test)]

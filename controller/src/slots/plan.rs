@@ -61,7 +61,7 @@ mod tests {
     fn slots_are_made_resized_and_left_alone() {
         let size = Size { cpu: Amount::from_units(1), memory: Amount::from_units(1024) };
         let same = "cpu=1,memory=1024Mi";
-        for (case, pod, expected) in [
+        for (case, pod, expected) in vec![
             ("none", None, Step::Create(size)),
             ("as configured", Some(pod("Running", "1", same)), Step::Keep),
             ("resized by hand", Some(pod("Running", "2", same)), Step::Keep),

@@ -41,7 +41,7 @@ fn share(text: &str, parse: fn(&str) -> Result<Amount, QuantityError>) -> Result
     if let Some(percent) = text.strip_suffix('%') {
         let refused = || SizeError::Percentage(text.to_owned());
         let percent = quantity::parse_cpu(percent).map_err(|_| refused())?.thousandths();
-        if percent < 10 || percent > 100_000 {
+        if !(10..=100_000).contains(&percent) {
             return Err(refused());
         }
         return Ok(Share::PerMyriad(percent / 10));

@@ -94,7 +94,7 @@ pub(super) fn resources(size: Size) -> ResourceRequirements {
     ResourceRequirements { requests: Some(amounts.clone()), limits: Some(amounts), ..ResourceRequirements::default() }
 }
 
-/// As the DaemonSet controller has it: kube-scheduler places the pod, on this node or nowhere.
+/// As the `DaemonSet` controller has it: kube-scheduler places the pod, on this node or nowhere.
 fn on_node(node: &str) -> Affinity {
     let term = NodeSelectorTerm {
         match_fields: Some(vec![NodeSelectorRequirement {
@@ -170,10 +170,7 @@ spec:
     fn templates_that_cannot_work_are_refused() {
         for (text, expected) in [
             ("metadata: {}", "the slot template has no spec"),
-            (
-                "spec: {containers: [{name: pause}]}",
-                "the slot template has no container named slot: name it so",
-            ),
+            ("spec: {containers: [{name: pause}]}", "the slot template has no container named slot: name it so"),
             (
                 "spec: {containers: [{name: slot}, {name: more}]}",
                 "the slot template has more than the container named slot: remove the others",
@@ -182,10 +179,7 @@ spec:
                 "spec: {nodeName: n, containers: [{name: slot}]}",
                 "the slot template has a nodeName: remove it, since the scheduler places slots",
             ),
-            (
-                "spec: [",
-                "the slot template is not a pod template (metadata and spec, as in a Deployment)",
-            ),
+            ("spec: [", "the slot template is not a pod template (metadata and spec, as in a Deployment)"),
         ] {
             assert_eq!(Template::parse(text).unwrap_err().to_string(), expected, "{text}");
         }

@@ -71,12 +71,13 @@ impl Executor {
     async fn make_agent(&self, api: &Api<Agent>, name: &str) -> Result<(), Failure> {
         let uid = match self.registry.get::<Node>(&ObjectKey::new("", name)) {
             Some(node) => node.meta().uid.clone(),
-            None => request(Api::<Node>::all(self.client.clone()).get_opt(name)).await?.and_then(|node| node.metadata.uid),
+            None => {
+                request(Api::<Node>::all(self.client.clone()).get_opt(name)).await?.and_then(|node| node.metadata.uid)
+            }
         };
-        if uid.is_none() {
-            tracing::warn!(agent = name, "there is no node of this name: its Agent object will not go with it");
-        }
-        let made = request(api.create(&PostParams::default(), &records::agent::object(name, uid.as_deref()))).await?;
+        // An agent whose node is gone goes with it.
+        let uid = uid.ok_or(Failure::NotFound)?;
+        let made = request(api.create(&PostParams::default(), &records::agent::object(name, &uid))).await?;
         self.registry.observe(Entry::new(DeserializeGuard(Ok(made))));
         Ok(())
     }

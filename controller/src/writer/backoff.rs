@@ -51,7 +51,11 @@ pub(super) async fn request<T>(request: impl Future<Output = kube::Result<T>>) -
 impl Failure {
     /// A namespace that is being deleted takes nothing new: trying again does not help.
     fn or_refused(self, status: &kube::core::Status) -> Self {
-        let terminating = status.details.iter().flat_map(|details| &details.causes).any(|cause| cause.reason == "NamespaceTerminating");
+        let terminating = status
+            .details
+            .iter()
+            .flat_map(|details| &details.causes)
+            .any(|cause| cause.reason == "NamespaceTerminating");
         if terminating { Self::Refused(status.message.clone()) } else { self }
     }
 }

@@ -43,7 +43,9 @@ impl Executor {
         let began = Boot::now();
         let (kind, writes, outcome) = match op {
             Op::TaskStatus { writes, task, record, .. } => ("task", writes, self.task_status(&task, &record).await),
-            Op::AdoptTask { task, framework } => ("task-adopt", vec![], self.adopt_task(&task, &framework).await),
+            Op::AdoptTask { task, framework, finalizer } => {
+                ("task-adopt", vec![], self.adopt_task(&task, &framework, finalizer).await)
+            }
             Op::ReleaseTask(task) => ("task-release", vec![], self.release_task(&task).await),
             Op::DeleteTask(task) => ("task-delete", vec![], self.delete_task(&task).await),
             Op::CreateOffer { write, offer } => {
@@ -73,7 +75,12 @@ impl Executor {
     }
 
     /// Reads an object live, however often it must be tried, and takes it into the registry. `None` if it is gone.
-    pub(super) async fn look<K: Kind>(&self, namespace: &str, name: &str, backoff: &mut Backoff) -> Result<Option<()>, String> {
+    pub(super) async fn look<K: Kind>(
+        &self,
+        namespace: &str,
+        name: &str,
+        backoff: &mut Backoff,
+    ) -> Result<Option<()>, String> {
         let api: Api<DeserializeGuard<K>> = K::within(&self.client, namespace);
         loop {
             self.guard.check();

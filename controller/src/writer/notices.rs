@@ -3,8 +3,8 @@
 use crate::metrics::Metrics;
 use crate::registry::{Kind, Registry};
 use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::{Client, Resource};
 use proffer_crds::{Agent, Framework, Task};
 use proffer_master::{Notice, NoticeAbout, ObjectKey};
 use std::sync::Arc;
@@ -52,7 +52,11 @@ async fn write(recorder: Recorder, registry: Arc<Registry>, mut notices: mpsc::R
         };
         let regarding = reference(&notice.about, &registry);
         if let Err(error) = recorder.publish(&event, &regarding).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, reason = notice.reason, "an Event was not written");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                reason = notice.reason,
+                "an Event was not written"
+            );
         }
     }
 }

@@ -51,8 +51,10 @@ impl Executor {
     /// Says of a new offer that it is outstanding.
     pub(super) async fn open_offer(&self, record: &OfferRecord) {
         let status = records::offer::outstanding(record.epoch);
-        self.offer_status(&record.id, |before| before.is_none_or(|before| before.phase.is_none()).then(|| status.clone()))
-            .await;
+        self.offer_status(&record.id, |before| {
+            before.is_none_or(|before| before.phase.is_none()).then(|| status.clone())
+        })
+        .await;
     }
 
     /// Writes how an offer ended.

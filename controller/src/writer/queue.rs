@@ -28,6 +28,8 @@ pub enum Op {
         task: TaskId,
         /// Name and UID of the owner.
         framework: (String, String),
+        /// Whether the finalizer is to be put on too.
+        finalizer: bool,
     },
     /// The finalizer off a task.
     ReleaseTask(TaskId),
@@ -75,9 +77,10 @@ impl Op {
     #[must_use]
     pub fn subject(&self) -> Subject {
         match self {
-            Self::TaskStatus { task, .. } | Self::AdoptTask { task, .. } | Self::ReleaseTask(task) | Self::DeleteTask(task) => {
-                Subject::Task(task.key.clone())
-            }
+            Self::TaskStatus { task, .. }
+            | Self::AdoptTask { task, .. }
+            | Self::ReleaseTask(task)
+            | Self::DeleteTask(task) => Subject::Task(task.key.clone()),
             Self::CreateOffer { offer, .. } => Subject::Offer(offer.id.0.clone()),
             Self::CloseOffer { offer, .. } | Self::DeleteOffer(offer) => Subject::Offer(offer.0.clone()),
             Self::Framework(record) => Subject::Framework(record.key.clone()),
@@ -283,7 +286,7 @@ mod tests {
     fn awaited_writes_go_first_and_adoption_after_them() {
         let mut queue = Queue::default();
         queue.push(framework(1));
-        queue.push(Op::AdoptTask { task: task("a"), framework: ("fw".to_owned(), "f".to_owned()) });
+        queue.push(Op::AdoptTask { task: task("a"), framework: ("fw".to_owned(), "f".to_owned()), finalizer: true });
         queue.push(status(1, "a", TaskState::Staging, true));
         queue.push(status(2, "b", TaskState::Staging, true));
         assert_eq!(drain(&mut queue), ["a Staging for 1", "b Staging for 2", "framework pending 1", "a adopt"]);

@@ -108,8 +108,13 @@ impl Executor {
         serde_json::from_value(value).map_err(|error| Failure::Refused(error.to_string()))
     }
 
-    /// Puts owner reference and finalizer on a task.
-    pub(super) async fn adopt_task(&self, task: &TaskId, framework: &(String, String)) -> WriteOutcome {
+    /// Puts the owner reference, and the finalizer if asked for, on a task.
+    pub(super) async fn adopt_task(
+        &self,
+        task: &TaskId,
+        framework: &(String, String),
+        finalizer: bool,
+    ) -> WriteOutcome {
         self.patch_metadata(task, |entry| {
             let meta = entry.meta();
             if meta.deletion_timestamp.is_some() {
@@ -119,7 +124,7 @@ impl Executor {
             let mut owners = meta.owner_references.clone().unwrap_or_default();
             let mut finalizers = meta.finalizers.clone().unwrap_or_default();
             let owned = owners.iter().any(|owner| owner.uid == *uid);
-            let held = finalizers.iter().any(|finalizer| finalizer == TASK_FINALIZER);
+            let held = !finalizer || finalizers.iter().any(|finalizer| finalizer == TASK_FINALIZER);
             if owned && held {
                 return None;
             }

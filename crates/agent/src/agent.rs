@@ -21,6 +21,7 @@ pub struct Config {
 
 /// The agent. See the crate's documentation.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_field_names, reason = "Mesos' own term")]
 pub struct Agent {
     pub(crate) config: Config,
     /// Empty until the first registration.
@@ -34,6 +35,9 @@ pub struct Agent {
     /// By UID: over for the master, sandbox not yet removed.
     pub(crate) retained: BTreeMap<String, Retained>,
     last_write: WriteId,
+    /// The newest write that must reach the disk. What is told to the master waits for it; the writes after it tell only
+    /// of what a power cut ends as well, or what is found out again.
+    durable_write: WriteId,
     effects: Vec<Effect>,
     uuids_drawn: u128,
 }
@@ -70,6 +74,7 @@ impl Agent {
             tasks: BTreeMap::new(),
             retained: BTreeMap::new(),
             last_write: WriteId::default(),
+            durable_write: WriteId::default(),
             effects: Vec::new(),
             uuids_drawn: 0,
         }
@@ -81,7 +86,7 @@ impl Agent {
         match event {
             Event::Connected => self.connected(),
             Event::Disconnected => self.disconnected(),
-            Event::FromMaster(message) => self.from_master(now, message),
+            Event::FromMaster(message) => self.hear(now, message),
             Event::SlotAttached { pod_uid, pod_ip } => self.slot_attached(&pod_uid, pod_ip),
             Event::SlotDetached { pod_uid, message } => self.slot_detached(&pod_uid, message),
             Event::Spawned { uid, process, times } => self.spawned(now, &uid, process, times),
@@ -149,14 +154,14 @@ impl Agent {
             tasks: self.tasks.values().map(Task::snapshot).collect(),
             slot: self.slot_report(),
         };
-        self.act(Some(self.last_write), Action::Send(register));
+        self.act(Some(self.durable_write), Action::Send(register));
     }
 
     fn disconnected(&mut self) {
         self.link = Link::Disconnected;
     }
 
-    fn from_master(&mut self, now: Now, message: FromMaster) {
+    fn hear(&mut self, now: Now, message: FromMaster) {
         let FromMaster { epoch, call } = message;
         if epoch < self.epoch {
             self.send(ToMaster::StaleEpoch { refused: epoch, confirmed: self.epoch });
@@ -188,7 +193,7 @@ impl Agent {
             self.checkpoint(Record::Epoch { epoch }, true);
         }
         self.link = Link::Registered;
-        self.act(Some(self.last_write), Action::Send(ToMaster::EpochConfirmed(epoch)));
+        self.act(Some(self.durable_write), Action::Send(ToMaster::EpochConfirmed(epoch)));
         self.send_all_pending(now);
     }
 
@@ -251,14 +256,17 @@ impl Agent {
         let sandboxes = sandboxes.chain(self.retained.values().map(|retained| &retained.last.sandbox));
         let inside = |sandbox: &&String| {
             !sandbox.is_empty()
-                && request.path.strip_prefix(sandbox.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                && request
+                    .path
+                    .strip_prefix(sandbox.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        match sandboxes.clone().find(inside).cloned() {
-            Some(sandbox) => self.act(None, Action::ServeFile { request, sandbox }),
-            None => {
-                let message = format!("{:?} is in no sandbox of this agent", request.path);
-                self.send(ToMaster::FileRefused { id: request.id, message });
-            }
+        let found = sandboxes.clone().find(inside).cloned();
+        if let Some(sandbox) = found {
+            self.act(None, Action::ServeFile { request, sandbox });
+        } else {
+            let message = format!("{:?} is in no sandbox of this agent", request.path);
+            self.send(ToMaster::FileRefused { id: request.id, message });
         }
     }
 
@@ -283,14 +291,17 @@ impl Agent {
     /// Appends to the journal; the returned number is what later effects may wait for.
     pub(crate) fn checkpoint(&mut self, record: Record, durable: bool) -> WriteId {
         self.last_write = WriteId(self.last_write.0 + 1);
+        if durable {
+            self.durable_write = self.last_write;
+        }
         let action = Action::Checkpoint { write: self.last_write, record: Box::new(record), durable };
         self.act(None, action);
         self.last_write
     }
 
-    /// The newest write.
-    pub(crate) fn last_write(&self) -> WriteId {
-        self.last_write
+    /// What must be on disk before anything is told.
+    pub(crate) fn durable_write(&self) -> WriteId {
+        self.durable_write
     }
 
     pub(crate) fn take_effects(&mut self) -> Vec<Effect> {

@@ -9,6 +9,7 @@ pub(crate) mod state {
     use super::{Cow, Deserialize, Deserializer, Serializer, TaskState};
     use serde::de::Error as _;
 
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
     pub(crate) fn serialize<S: Serializer>(state: &TaskState, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(state.as_mesos())
     }
@@ -23,7 +24,7 @@ pub(crate) mod reason {
     use super::{Cow, Deserialize, Deserializer, Reason, Serializer};
     use serde::de::Error as _;
 
-    #[allow(clippy::ref_option, reason = "the signature that serde calls")]
+    #[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
     pub(crate) fn serialize<S: Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::Ok, S::Error> {
         match reason {
             Some(reason) => serializer.serialize_some(reason.as_mesos()),
@@ -79,7 +80,7 @@ pub(crate) mod amount {
     use proffer_resources::Amount;
     use serde::Serialize;
 
-    #[allow(clippy::ref_option, reason = "the signature that serde calls")]
+    #[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
     pub(crate) fn serialize<S: Serializer>(amount: &Option<Amount>, serializer: S) -> Result<S::Ok, S::Error> {
         amount.map(Amount::thousandths).serialize(serializer)
     }

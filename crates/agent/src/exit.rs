@@ -51,7 +51,7 @@ pub(crate) fn describe(now: Now, order: &Order, killed: bool, exit: &Exit) -> St
         _ if killed => status.state = TaskState::Killed,
         _ if succeeded => {
             status.state = TaskState::Finished;
-            status.message = "Command exited with status 0".to_owned();
+            "Command exited with status 0".clone_into(&mut status.message);
         }
         (_, Some(out_of_memory)) => {
             status.reason = Some(Reason::ContainerLimitationMemory);
@@ -72,7 +72,9 @@ fn memory_message(order: &Order, limit_bytes: u64) -> String {
         u64::try_from(u128::from(limit_bytes) * 1000 / (1024 * 1024)).unwrap_or(u64::MAX),
     ));
     let what = if order.mem_limit.is_some() { "limit" } else { "request, which is its limit," };
-    format!("Memory limit {limit} reached: the kernel ended a process of the task; raise its memory {what} or make it use less")
+    format!(
+        "Memory limit {limit} reached: the kernel ended a process of the task; raise its memory {what} or make it use less"
+    )
 }
 
 /// What an exit code of a shell usually means.

@@ -44,7 +44,8 @@ impl Agent {
 
     /// A kill of what the agent never saw, or forgot long ago: the master can finish with it (Mesos answers so too).
     fn answer_unknown(&mut self, now: Now, id: &TaskId) {
-        let message = "the agent does not know this task: it never got there, or its record is past retention".to_owned();
+        let message =
+            "the agent does not know this task: it never got there, or its record is past retention".to_owned();
         let status = Status { reason: Some(Reason::ExecutorTerminated), message, ..ended(now, TaskState::Dropped) };
         let update = Update { task: id.clone(), uuid: None, status, sandbox: String::new() };
         self.send(ToMaster::Status(Box::new(update)));

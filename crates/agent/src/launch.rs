@@ -69,7 +69,7 @@ impl Agent {
         self.continue_kill(now, uid);
     }
 
-    /// Notes that the task runs, and its TASK_RUNNING as pending.
+    /// Notes that the task runs, and its `TASK_RUNNING` as pending.
     pub(crate) fn now_running(&mut self, uid: &str, process: Process, at_micros: i64, times: LaunchTimes) {
         if let Some(task) = self.tasks.get_mut(uid) {
             let status = running(process, at_micros, times);
@@ -113,7 +113,7 @@ impl Task {
     }
 }
 
-/// TASK_RUNNING.
+/// `TASK_RUNNING`.
 pub(crate) fn running(process: Process, at_micros: i64, launch_times: LaunchTimes) -> Status {
     Status {
         state: TaskState::Running,

@@ -17,6 +17,8 @@
 //! - every status update keeps its UUID and is sent again until it is acknowledged, those of one task in order, one at
 //!   a time; a task is forgotten only when its terminal update is acknowledged.
 
+#![allow(clippy::similar_names, reason = "a task's uid and an update's uuid are the terms of the field")]
+
 mod agent;
 mod by_name;
 mod effect;
@@ -36,7 +38,7 @@ mod validate;
 
 pub use agent::{Agent, Config};
 pub use effect::{Action, Effect, TaskSignal, WriteId};
-pub use event::{Event, Exit, Found, Now, Outcome, OutOfMemory};
+pub use event::{Event, Exit, Found, Now, OutOfMemory, Outcome};
 pub use failure::LaunchFailure;
 pub use message::{
     Command, FileOperation, FileRequest, FromMaster, LaunchTimes, MasterCall, Order, SlotReport, Snapshot, Status,

@@ -33,7 +33,7 @@ pub enum Record {
         sandbox: String,
         /// Boot of the node.
         boot_id: String,
-        /// UUID of its TASK_RUNNING.
+        /// UUID of its `TASK_RUNNING`.
         running_uuid: Uuid,
     },
     /// A task's command runs.

@@ -45,7 +45,7 @@ pub(crate) struct Task {
     pub(crate) boot_id: String,
     pub(crate) phase: Phase,
     pub(crate) killing: Option<Killing>,
-    /// UUID of its TASK_RUNNING, fixed when the launch is checkpointed: so that update needs no write of its own.
+    /// UUID of its `TASK_RUNNING`, fixed when the launch is checkpointed: so that update needs no write of its own.
     pub(crate) running_uuid: crate::message::Uuid,
     /// Updates that are not acknowledged, oldest first.
     pub(crate) pending: VecDeque<Update>,

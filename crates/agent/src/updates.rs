@@ -48,9 +48,10 @@ impl Agent {
 
     /// After a registration: nothing is known about what reached the master before.
     pub(crate) fn send_all_pending(&mut self, now: Now) {
-        let uids: Vec<String> = self.tasks.iter().filter(|(_, task)| !task.pending.is_empty()).map(|(uid, _)| uid.clone()).collect();
+        let uids: Vec<String> =
+            self.tasks.iter().filter(|(_, task)| !task.pending.is_empty()).map(|(uid, _)| uid.clone()).collect();
         // Some may still be on their way to the disk.
-        let after = self.last_write();
+        let after = self.durable_write();
         for uid in uids {
             self.send_first(now, &uid, Some(after));
         }
@@ -71,7 +72,7 @@ impl Agent {
                 due.push(update.clone());
             }
         }
-        let after = self.last_write();
+        let after = self.durable_write();
         for update in due {
             self.act(Some(after), Action::Send(ToMaster::Status(Box::new(update))));
         }
@@ -87,15 +88,14 @@ impl Agent {
             return;
         };
         let last = task.pending.drain(..=position).next_back();
-        let over = task.pending.is_empty() && task.phase == Phase::Ended;
-        // Not durable: if it is lost, the update is sent again and acknowledged again.
-        self.checkpoint(Record::Acknowledged { uid: uid.to_owned(), uuid }, false);
+        let more = !task.pending.is_empty();
+        let over = !more && task.phase == Phase::Ended;
+        // If it is lost, the update is sent again and acknowledged again: so it need not be durable, unless a later
+        // update goes out behind it. That one is never followed by an earlier one, not even after a power cut.
+        let write = self.checkpoint(Record::Acknowledged { uid: uid.to_owned(), uuid }, more);
         match last {
             Some(last) if over => self.retain(uid, last),
-            _ => {
-                let after = self.last_write();
-                self.send_first(now, uid, Some(after));
-            }
+            _ => self.send_first(now, uid, Some(write)),
         }
     }
 
@@ -107,7 +107,7 @@ impl Agent {
 
     /// Answers with the status of a task if it is known: the pending update, or the newest status.
     pub(crate) fn answer_status(&mut self, uid: &str) -> bool {
-        let after = self.last_write();
+        let after = self.durable_write();
         let update = match (self.tasks.get(uid), self.retained.get(uid)) {
             // One that is being started will tell.
             (Some(task), _) => task.pending.front().cloned().or_else(|| task.newest()),

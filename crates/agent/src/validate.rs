@@ -13,10 +13,12 @@ const MAX_NAME: usize = 255;
 
 /// Whether the parts of a task's identity can be parts of a path.
 pub(crate) fn identity(task: &TaskId) -> Result<(), LaunchFailure> {
-    let parts = [("namespace", &task.namespace), ("framework", &task.framework), ("name", &task.name), ("uid", &task.uid)];
+    let parts =
+        [("namespace", &task.namespace), ("framework", &task.framework), ("name", &task.name), ("uid", &task.uid)];
     for (what, text) in parts {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        let fits = !text.is_empty() && text.len() <= MAX_NAME && text.bytes().all(plain) && !text.starts_with(['.', '-']);
+        let fits =
+            !text.is_empty() && text.len() <= MAX_NAME && text.bytes().all(plain) && !text.starts_with(['.', '-']);
         if !fits {
             let shown: String = text.chars().take(80).collect();
             return Err(LaunchFailure::Invalid(format!(
@@ -38,7 +40,9 @@ pub(crate) fn order(order: &Order) -> Result<(), LaunchFailure> {
         return invalid("the command is empty: write what to run".to_owned());
     }
     if *shell && !arguments.is_empty() {
-        return invalid("a shell command takes no arguments: write them into its text, or set shell to false".to_owned());
+        return invalid(
+            "a shell command takes no arguments: write them into its text, or set shell to false".to_owned(),
+        );
     }
     for (name, _) in environment {
         if name.is_empty() || name.contains(['=', '\0']) {

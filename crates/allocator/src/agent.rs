@@ -54,7 +54,13 @@ impl AgentBooks {
     /// Whether more is held and offered than there is.
     #[must_use]
     pub fn is_overcommitted(&self) -> bool {
-        !self.total.contains(&self.allocated.plus(&self.offered))
+        !self.fits_in(&self.total)
+    }
+
+    /// Whether what is held and offered, each apart, would fit in `total`.
+    #[must_use]
+    pub fn fits_in(&self, total: &Resources) -> bool {
+        !self.allocated.overlaps(&self.offered) && total.contains(&self.allocated.plus(&self.offered))
     }
 
     /// Which part of it is held or offered.

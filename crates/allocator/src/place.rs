@@ -72,6 +72,12 @@ impl<A: Name, F: Name> Allocator<A, F> {
         }
     }
 
+    /// Whether `demand` fits on `agent` now.
+    #[must_use]
+    pub fn fits_on(&self, demand: &Demand, agent: &A) -> bool {
+        self.take(demand, agent).is_some()
+    }
+
     fn first_that_fits<'a>(&self, demand: &Demand, agents: impl Iterator<Item = &'a A>) -> Option<(A, Resources)>
     where
         A: 'a,

@@ -34,6 +34,7 @@ impl Master {
         if all_known {
             self.decide_reply(id);
         } else {
+            self.parked_replies.insert(id.clone());
             self.timers.clear(&Timer::OfferExpires(id.clone()));
             self.timers.set_at_latest(Timer::ReplyDue(id.clone()), self.now.after(WAIT_FOR_TASKS));
         }
@@ -41,17 +42,8 @@ impl Master {
 
     /// A task came: replies may have waited for it.
     pub(crate) fn wake_parked_replies(&mut self, task: &ObjectKey) {
-        let waiting: Vec<OfferId> = self
-            .offers
-            .iter()
-            .filter(|(_, offer)| match &offer.phase {
-                OfferPhase::Replied(OfferReply::Accept { launch, .. }) => {
-                    offer.framework.namespace == task.namespace && launch.contains(&task.name)
-                }
-                _ => false,
-            })
-            .map(|(id, _)| id.clone())
-            .collect();
+        let namespace = |offer: &OfferId| offer.0.namespace == task.namespace;
+        let waiting: Vec<OfferId> = self.parked_replies.iter().filter(|offer| namespace(offer)).cloned().collect();
         for offer in waiting {
             self.consider_reply(&offer);
         }

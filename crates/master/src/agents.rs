@@ -46,10 +46,13 @@ impl Master {
 
     /// The slot of an agent is there, changed, or went.
     pub(crate) fn slot_changed(&mut self, agent: &AgentName, slot: Option<Slot>) {
-        if slot.is_some() {
-            self.expect_agent(agent);
-        }
-        let Some(known) = self.agents.get_mut(agent) else { return };
+        let Some(known) = self.agents.get_mut(agent) else {
+            match slot {
+                Some(slot) => self.slots.insert(agent.clone(), slot),
+                None => self.slots.remove(agent),
+            };
+            return;
+        };
         if known.slot == slot {
             return;
         }
@@ -88,7 +91,8 @@ impl Master {
         if self.agents.contains_key(agent) {
             return;
         }
-        self.agents.insert(agent.clone(), Agent::expected());
+        let slot = self.slots.remove(agent);
+        self.agents.insert(agent.clone(), Agent { slot, ..Agent::expected() });
         self.timers.set(Timer::AgentLost(agent.clone()), self.now.after(self.config.agent_reregister_timeout));
         self.timers.set(Timer::AgentLate(agent.clone()), self.now.after(self.config.agent_ping_timeout));
         self.agent_changed(agent);
@@ -132,7 +136,10 @@ impl Master {
         for timer in [Timer::Ping(agent.clone()), Timer::AgentLost(agent.clone()), Timer::AgentLate(agent.clone())] {
             self.timers.clear(&timer);
         }
-        self.agents.remove(agent);
+        if let Some(slot) = self.agents.remove(agent).and_then(|known| known.slot) {
+            // Its pod is there until that is told to be gone.
+            self.slots.insert(agent.clone(), slot);
+        }
         self.allocator.remove_agent(agent);
         self.explain_soon();
     }

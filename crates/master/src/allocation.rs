@@ -63,7 +63,11 @@ impl Master {
             let claim = match framework.scheduler() {
                 Some(SchedulerKind::BuiltIn(strategy)) => {
                     let fresh = framework.waiting.fresh().filter(|_| eager.contains(key) || !freed.is_empty());
-                    let stuck = framework.waiting.groups().map(|(demand, _)| demand).filter(|_| !freed.is_empty());
+                    let stuck = framework
+                        .waiting
+                        .groups()
+                        .map(|(demand, _)| demand)
+                        .filter(|demand| freed.iter().any(|agent| self.allocator.fits_on(demand, agent)));
                     let heads: BTreeSet<_> = fresh
                         .chain(stuck)
                         .filter_map(|demand| Some((framework.waiting.head(demand)?.clone(), demand.clone())))

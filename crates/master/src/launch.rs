@@ -106,9 +106,7 @@ impl Master {
         let (Some(placed), Ok(request)) = (task.placed(), &task.request) else { return };
         let (agent, after) = (placed.agent.clone(), placed.launch);
         if !self.agents.get(&agent).is_some_and(Agent::can_launch) {
-            if let Some(known) = self.agents.get_mut(&agent) {
-                known.to_launch.insert(id.clone());
-            }
+            self.postpone_launch(id, &agent);
             return;
         }
         let launch = Launch {
@@ -122,6 +120,19 @@ impl Master {
             kill_grace: request.kill_grace,
         };
         self.send(&agent, ToAgent::Launch(Box::new(launch)), after);
+    }
+
+    /// A task waits for its agent to be able to launch; if that takes long, it says so.
+    fn postpone_launch(&mut self, id: &TaskId, agent: &AgentName) {
+        let Some(known) = self.agents.get_mut(agent) else { return };
+        known.to_launch.insert(id.clone());
+        let Some(known) = self.agents.get(agent) else { return };
+        let why = self.readiness(agent, known).message;
+        if let Some(task) = self.tasks.get_mut(id) {
+            task.record.message = format!("is to be launched on agent {agent}, which {why}");
+            task.unwritten = true;
+        }
+        self.timers.set_at_latest(Timer::Settle(id.clone()), self.now.after(SETTLE));
     }
 
     /// An agent can launch (again): it gets what waited for that.

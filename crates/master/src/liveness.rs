@@ -94,7 +94,10 @@ impl Master {
         self.timers.clear(&Timer::Ping(agent.clone()));
         self.timers.clear(&Timer::AgentLost(agent.clone()));
         let tasks = self.tasks_on(agent);
-        let message = format!("cannot be reached; {} tasks there are unreachable", tasks.len());
+        let message = match tasks.len() {
+            1 => "cannot be reached; 1 task there is unreachable".to_owned(),
+            count => format!("cannot be reached; {count} tasks there are unreachable"),
+        };
         self.warn(NoticeAbout::Agent(agent.clone()), "AgentUnreachable", message);
         if deleted {
             // Its object went before it did, so its node is gone.

@@ -2,7 +2,7 @@
 
 use crate::config::MasterConfig;
 use crate::effect::{Effect, ToAgent};
-use crate::event::Event;
+use crate::event::{Event, Slot};
 use crate::ids::{AgentName, Epoch, ObjectKey, OfferId, Session, TaskId, Time, WriteId};
 use crate::record::{Notice, NoticeAbout};
 use crate::recovery::Recovery;
@@ -22,8 +22,12 @@ pub struct Master {
     pub(crate) frameworks: BTreeMap<ObjectKey, Framework>,
     pub(crate) tasks: BTreeMap<TaskId, Task>,
     pub(crate) agents: BTreeMap<AgentName, Agent>,
+    /// Slots of agents that are not known.
+    pub(crate) slots: BTreeMap<AgentName, Slot>,
     /// Live offers, and those that ended and still have an object.
     pub(crate) offers: BTreeMap<OfferId, Offer>,
+    /// Live offers whose reply waits for tasks that are not known yet.
+    pub(crate) parked_replies: BTreeSet<OfferId>,
     pub(crate) allocator: Allocator<AgentName, ObjectKey>,
     pub(crate) timers: Timers,
     /// Writes that were not answered yet.
@@ -51,7 +55,9 @@ impl Master {
             frameworks: BTreeMap::new(),
             tasks: BTreeMap::new(),
             agents: BTreeMap::new(),
+            slots: BTreeMap::new(),
             offers: BTreeMap::new(),
+            parked_replies: BTreeSet::new(),
             allocator: Allocator::new(config.min_allocatable.clone()),
             timers: Timers::default(),
             writes: BTreeMap::new(),

@@ -180,6 +180,7 @@ impl Master {
         }
         self.timers.clear(&Timer::OfferExpires(id.clone()));
         self.timers.clear(&Timer::ReplyDue(id.clone()));
+        self.parked_replies.remove(id);
         self.changed_frameworks.insert(key);
         self.changed_agents.insert(agent);
     }

@@ -43,7 +43,7 @@ impl Master {
         for (_, id) in framework.completed.iter().take(excess) {
             let Some(task) = self.tasks.get(id) else { continue };
             // Its end must be known before it may be forgotten.
-            if task.is_durably_over() && !task.deletion_asked && !task.deleting {
+            if task.is_durably_over() && !(task.deletion_asked || task.deleting || task.superseded) {
                 deleted.push(id.clone());
             }
         }

@@ -32,18 +32,20 @@ impl Master {
             return;
         }
         self.expect_agent(&agent);
-        match self.agents.get(&agent).and_then(Agent::session) {
-            Some(current) if current == session => return,
-            Some(current) if current > session => {
-                let why = format!("agent {agent} has a newer connection");
-                self.disconnect(&agent, session, why);
-                return;
-            }
-            Some(current) => self.disconnect(&agent, current, format!("agent {agent} opened a newer connection")),
-            None => {}
+        if self.is_current(&agent, session) {
+            return;
+        }
+        if self.agents.get(&agent).is_some_and(|known| known.newest_session >= Some(session)) {
+            let why = format!("agent {agent} has had a newer connection");
+            self.disconnect(&agent, session, why);
+            return;
+        }
+        if let Some(current) = self.agents.get(&agent).and_then(Agent::session) {
+            self.disconnect(&agent, current, format!("agent {agent} opened a newer connection"));
         }
         let agent_id = agent_id.unwrap_or(new_agent_id);
         let Some(known) = self.agents.get_mut(&agent) else { return };
+        known.newest_session = Some(session);
         known.id = Some(agent_id.clone());
         known.version = version;
         known.capacity = capacity;

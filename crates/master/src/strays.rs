@@ -31,6 +31,8 @@ impl Master {
         if !known {
             let stray = Stray { framework: update.framework.clone(), held: held.unwrap_or_default() };
             self.enter_stray(agent, &update.task, stray);
+            // What it holds may be offered.
+            self.agent_changed(agent);
         }
         self.kill_stray(agent, &update.task, None);
     }

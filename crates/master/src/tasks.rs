@@ -148,12 +148,17 @@ impl Master {
                 launch: None,
             },
         );
+        // What it holds may be offered.
+        self.agent_changed(&place.agent);
         if self.agents.get(&place.agent).and_then(crate::state::Agent::session).is_some() {
             // It registered before this task was known here, and said nothing of it.
             self.missing_on_agent(&place.agent, id);
         }
         if deleting {
             self.kill(id, KillCause::Deleted);
+        } else if state == TaskState::Killing {
+            // The leader before this one had asked it to end; without a deletion, for its framework.
+            self.kill(id, KillCause::FrameworkRemoved);
         }
         self.timers.set(Timer::Settle(id.clone()), self.now.after(SETTLE));
     }
@@ -162,7 +167,9 @@ impl Master {
         let (id, epoch) = (object.id, self.epoch());
         let Some(task) = self.tasks.get_mut(&id) else { return };
         let framework = ObjectKey::new(id.key.namespace.clone(), object.framework);
-        task.foreign = object.record.filter(|record| record.epoch != epoch).map(Box::new);
+        let foreign = object.record.filter(|record| record.epoch != epoch).map(Box::new);
+        let late = foreign.clone().filter(|record| record.epoch < epoch && task.foreign.as_ref() != Some(record));
+        task.foreign = foreign;
         let now_deleting = object.deleting && !task.deleting;
         task.deleting = object.deleting;
         task.finalizer = object.finalizer;
@@ -170,6 +177,10 @@ impl Master {
         let respecified = task.framework != framework
             || task.generation != object.generation
             || task.request.is_err() != object.request.is_err();
+        if let Some(record) = late {
+            self.heed_late_word(&id, *record);
+        }
+        let Some(task) = self.tasks.get(&id) else { return };
         match &task.phase {
             Phase::Waiting(_) => {
                 if now_deleting || respecified {
@@ -190,6 +201,31 @@ impl Master {
                     self.release_if_deleting(&id);
                 }
             }
+        }
+    }
+
+    /// A leader before this one wrote a status after this one had listed the objects. What it placed may have been
+    /// launched, and what it saw to its end was acknowledged and is forgotten by its agent.
+    fn heed_late_word(&mut self, id: &TaskId, record: TaskRecord) {
+        let Some(task) = self.tasks.get(id) else { return };
+        match &task.phase {
+            Phase::Waiting(_) => {
+                self.stop_waiting(id);
+                self.take_up(id, record);
+            }
+            // Its write conflicts: it is decided then.
+            Phase::Placed(placed) if placed.launch.is_some() => {}
+            Phase::Placed(placed) => {
+                let agent = placed.agent.clone();
+                if self.agents.get(&agent).and_then(crate::state::Agent::session).is_some() {
+                    // What the agent said here is newer.
+                    self.write_note(id);
+                } else {
+                    self.vacate(id);
+                    self.take_up(id, record);
+                }
+            }
+            Phase::Over(_) => {}
         }
     }
 

@@ -70,6 +70,13 @@ impl Timers {
         due
     }
 
+    /// Whether something will be done about an offer.
+    pub(crate) fn is_set_for_offer(&self, offer: &OfferId) -> bool {
+        [Timer::OfferExpires, Timer::ReplyDue, Timer::OfferForgotten]
+            .into_iter()
+            .any(|timer| self.deadlines.contains_key(&timer(offer.clone())))
+    }
+
     /// The earliest deadline.
     pub(crate) fn next(&self) -> Option<Time> {
         self.queue.first().map(|(at, _)| *at)

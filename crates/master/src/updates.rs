@@ -112,6 +112,8 @@ impl Master {
         if deleting {
             self.kill(id, KillCause::Deleted);
         }
+        // What it holds may be offered.
+        self.agent_changed(agent);
     }
 
     /// A task is over, says its agent.

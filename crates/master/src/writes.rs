@@ -4,8 +4,8 @@ use crate::effect::Effect;
 use crate::event::WriteOutcome;
 use crate::ids::{OfferId, TaskId, WriteId};
 use crate::master::Master;
-use crate::record::NoticeAbout;
-use crate::state::{Over, Phase, Write};
+use crate::record::{NoticeAbout, TaskRecord};
+use crate::state::{Over, Phase, Task, Write};
 
 impl Master {
     /// Hands out a task's newest status to be written; nothing waits for it.
@@ -95,7 +95,7 @@ impl Master {
                 self.vacate(id);
                 self.clear_place(id);
                 let yields = self.yields_to_another_leader(id);
-                let foreign = self.tasks.get_mut(id).and_then(|task| task.foreign.take());
+                let foreign = self.tasks.get(id).and_then(|task| task.foreign.clone());
                 match foreign {
                     // The leader before this one had the last word before this one could object.
                     Some(record) if !yields => self.take_up(id, *record),
@@ -121,10 +121,14 @@ impl Master {
                 over.acknowledge = None;
             }
             WriteOutcome::Conflict => {
-                if !self.yields_to_another_leader(id) {
-                    self.write_ending(id);
+                over.write = None;
+                if self.yields_to_another_leader(id) {
+                    return;
                 }
-                return;
+                if !self.ended_before(id) {
+                    self.write_ending(id);
+                    return;
+                }
             }
             WriteOutcome::Gone => self.nothing_left_to_write(id),
             WriteOutcome::Refused(why) => {
@@ -151,10 +155,31 @@ impl Master {
     fn yields_to_another_leader(&mut self, id: &TaskId) -> bool {
         let epoch = self.epoch();
         let Some(task) = self.tasks.get_mut(id) else { return true };
-        if task.foreign.as_ref().is_some_and(|record| record.epoch > epoch) {
+        if !task.superseded && task.foreign.as_ref().is_some_and(|record| record.epoch > epoch) {
             task.superseded = true;
+            if task.is_waiting() {
+                self.stop_waiting(id);
+            }
+            return true;
         }
         task.superseded
+    }
+
+    /// Whether a leader before this one recorded the task's end first: that end counts.
+    fn ended_before(&mut self, id: &TaskId) -> bool {
+        let epoch = self.epoch();
+        let Some(task) = self.tasks.get_mut(id) else { return false };
+        let ended = |record: &TaskRecord| record.state.is_some_and(proffer_mesos_api::TaskState::is_terminal);
+        let Some(record) = task.foreign.clone().filter(|record| ended(record)) else { return false };
+        let turn = |task: &Task| (task.record.completed_at.unwrap_or(task.created), id.clone());
+        let (before, framework) = (turn(task), task.framework.clone());
+        task.record = TaskRecord { epoch, ..*record };
+        let after = turn(task);
+        let completed = &mut self.framework_mut(&framework).completed;
+        completed.remove(&before);
+        completed.insert(after);
+        self.nothing_left_to_write(id);
+        true
     }
 
     fn refused(&mut self, id: &TaskId, why: &str) {

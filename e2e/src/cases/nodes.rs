@@ -34,7 +34,7 @@ pub(super) fn every_node_reaches_services_by_name(lab: &Lab) -> Result<()> {
         lab.kubectl.wait("condition=Ready", &format!("pod/{client}"), SOON)?;
         let url = format!("http://web.{}.svc.cluster.local/", lab.namespace());
         let answer = wait_every(Duration::from_millis(500), &format!("{client} to reach the Service"), SOON, || {
-            lab.kubectl.exec(&client, &["wget", "-q", "-T", "2", "-O", "-", &url]).map(Some)
+            lab.kubectl.exec(&client, &["timeout", "2", "wget", "-q", "-O", "-", &url]).map(Some)
         })?;
         contains(&answer, "it works")?;
     }

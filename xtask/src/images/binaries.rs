@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use proffer_e2e::command::command;
+use proffer_e2e::command::cargo;
 use proffer_e2e::paths;
 use proffer_e2e::steps::Steps;
 
@@ -22,7 +22,7 @@ pub(super) struct Binaries {
 pub(super) fn build(steps: &Steps) -> Result<Binaries> {
     let triple = triple()?;
     let target = paths::target()?.join("static");
-    let mut cargo = command("cargo", ["build", "--release", "--target", triple, "--target-dir"]);
+    let mut cargo = cargo(["build", "--release", "--target", triple, "--target-dir"]);
     cargo.arg(&target).current_dir(paths::workspace()?);
     cargo.args([
         "--package",

@@ -25,6 +25,8 @@ pub(crate) struct Agent {
     pub(crate) capacity: Resources,
     /// How it is reached.
     pub(crate) liveness: Liveness,
+    /// Its newest connection, ended or not.
+    pub(crate) newest_session: Option<Session>,
     /// Whether it has this leader's epoch on its disk.
     pub(crate) epoch_confirmed: bool,
     /// UID of the slot pod in which it can launch.
@@ -98,6 +100,7 @@ impl Agent {
             slot: None,
             capacity: Resources::default(),
             liveness: Liveness::Expected,
+            newest_session: None,
             epoch_confirmed: false,
             attached: None,
             attach_problem: None,

@@ -31,7 +31,7 @@ pub(crate) struct Task {
     pub(crate) unwritten: bool,
     /// The write of a status that nothing waits for, if one is under way.
     pub(crate) note: Option<WriteId>,
-    /// A status that another leader wrote, as last seen.
+    /// The status as another leader wrote it, while none of this leader's was seen.
     pub(crate) foreign: Option<Box<TaskRecord>>,
     /// Whether a leader after this one has written it: it is not ours to write any more.
     pub(crate) superseded: bool,
@@ -96,6 +96,7 @@ pub(crate) struct Over {
 impl Task {
     /// A task as its object has it, waiting; where it really stands is for the caller to find out from the record.
     pub(crate) fn new(object: TaskObject, epoch: Epoch, now: Time) -> Self {
+        let foreign = object.record.clone().filter(|record| record.epoch != epoch).map(Box::new);
         let record = object.record.unwrap_or_else(|| TaskRecord {
             generation: object.generation,
             state: None,
@@ -122,7 +123,7 @@ impl Task {
             record,
             unwritten: false,
             note: None,
-            foreign: None,
+            foreign,
             superseded: false,
             refused: false,
             adoption_asked: false,

@@ -30,7 +30,7 @@ pub(crate) fn resources(cpu: &str, memory: &str) -> Resources {
 #[derive(Clone, Debug)]
 pub(crate) enum Write {
     Task(TaskId, Box<TaskRecord>),
-    Offer(OfferId),
+    Offer,
 }
 
 /// The world.
@@ -42,6 +42,8 @@ pub(crate) struct World {
     pub(crate) frameworks: BTreeMap<String, FrameworkObject>,
     pub(crate) framework_records: BTreeMap<String, FrameworkRecord>,
     pub(crate) agent_records: BTreeMap<String, AgentRecord>,
+    /// Name and agent of each offer ever made.
+    offers: Vec<(String, String)>,
     slots: BTreeMap<String, Slot>,
     sessions: BTreeMap<String, Session>,
     last_session: u64,
@@ -49,6 +51,8 @@ pub(crate) struct World {
     pub(crate) writes: VecDeque<(WriteId, Write)>,
     /// Messages that wait for a write.
     parked: Vec<(WriteId, String)>,
+    /// Whether the master's invariants are checked after every event.
+    pub(crate) check: bool,
     /// Whether writes are left for the test to answer.
     pub(crate) hold_writes: bool,
     /// Events that follow from effects.
@@ -108,11 +112,13 @@ impl World {
             frameworks: BTreeMap::new(),
             framework_records: BTreeMap::new(),
             agent_records: BTreeMap::new(),
+            offers: Vec::new(),
             slots: BTreeMap::new(),
             sessions: BTreeMap::new(),
             last_session: 0,
             writes: VecDeque::new(),
             parked: Vec::new(),
+            check: true,
             hold_writes: false,
             to_come: VecDeque::new(),
             log: Vec::new(),
@@ -194,6 +200,19 @@ impl World {
     pub(crate) fn add_agent(&mut self, name: &str, cpu: &str, memory: &str) {
         self.give_slot(name, cpu, memory);
         self.connect(name, Vec::new());
+    }
+
+    /// Agents of 4 cores that become usable at the same moment.
+    pub(crate) fn agents_at_once(&mut self, names: &[&str]) {
+        let before = std::mem::replace(self, Self::before_recovery(1));
+        self.log.clear();
+        for object in before.frameworks.into_values() {
+            self.apply_framework(object);
+        }
+        for name in names {
+            self.add_agent(name, "4", "8Gi");
+        }
+        self.event(Event::Recovered);
     }
 
     pub(crate) fn give_slot(&mut self, name: &str, cpu: &str, memory: &str) {
@@ -381,7 +400,9 @@ impl World {
         self.to_come.push_back(event);
         while let Some(event) = self.to_come.pop_front() {
             let effects = self.master.handle(self.now, event);
-            if let Err(problem) = self.master.check_invariants() {
+            if self.check
+                && let Err(problem) = self.master.check_invariants()
+            {
                 panic!("{problem}\n{:#?}", self.log);
             }
             for effect in effects {
@@ -439,10 +460,25 @@ impl World {
         self.objects[task].record.clone().expect("a status")
     }
 
+    /// State of a task, if anything was decided about it.
+    pub(crate) fn state_if_any(&self, task: &str) -> Option<TaskState> {
+        self.objects[task].record.as_ref()?.state
+    }
+
     /// State and reason of a task.
     pub(crate) fn state(&self, task: &str) -> (Option<TaskState>, Option<Reason>) {
         let record = self.record(task);
         (record.state, record.reason)
+    }
+
+    /// The newest offer.
+    pub(crate) fn newest_offer(&self) -> String {
+        self.offers.last().expect("an offer").0.clone()
+    }
+
+    /// The newest offer of an agent.
+    pub(crate) fn offer_of(&self, agent: &str) -> String {
+        self.offers.iter().rev().find(|(_, of)| of == agent).expect("an offer of that agent").0.clone()
     }
 
     /// Readiness of an agent: reason and message.
@@ -459,8 +495,9 @@ impl World {
                 self.writes.push_back((write, Write::Task(task, record)));
             }
             Effect::CreateOffer { write, offer } => {
+                self.offers.push((offer.id.0.name.clone(), offer.agent.agent.0.clone()));
                 self.log.push(format!("offer {}: {} of {}", offer.id.0.name, offer.resources, offer.agent.agent));
-                self.writes.push_back((write, Write::Offer(offer.id)));
+                self.writes.push_back((write, Write::Offer));
             }
             Effect::AdoptTask { task, framework, finalizer } => {
                 self.log.push(format!("adopt {}{}", task.key.name, if finalizer { " with finalizer" } else { "" }));

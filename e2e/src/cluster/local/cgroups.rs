@@ -100,6 +100,16 @@ impl Group {
         Ok(())
     }
 
+    /// Makes the group below a parent that is there, without handing the parent's controllers on: version 2 would then
+    /// let no process into the parent any more.
+    pub(super) fn create_undelegated(&self) -> Result<()> {
+        for directory in self.directories() {
+            fs::create_dir_all(&directory).with_context(|| format!("cannot make the cgroup {}", directory.display()))?;
+            inherit_cpuset(&directory)?;
+        }
+        Ok(())
+    }
+
     /// Shell text that moves the shell itself into the group.
     pub(super) fn join_script(&self) -> String {
         let lines = self.directories().map(|directory| format!("echo 0 >'{}/cgroup.procs'", directory.display()));

@@ -11,6 +11,7 @@ mod dns;
 mod identity;
 pub mod images;
 mod leftovers;
+mod limits;
 mod network;
 mod node;
 mod node_config;
@@ -32,6 +33,7 @@ use crate::deadline::wait_every;
 use crate::helm::Helm;
 use crate::kubectl::Kubectl;
 use crate::packages;
+use crate::paths;
 use crate::steps::Steps;
 use crate::tools::Tools;
 
@@ -77,6 +79,7 @@ impl Local {
         let tools = Tools::ensure(steps)?;
         let identity = Identity::allocate(name)?;
         let _lock = lock(&identity)?;
+        limits::raise()?;
         if let Some(running) = Self::reuse(&identity, nodes, &tools) {
             steps.step(&format!("cluster {name}: every node Ready"), || running.repair())?;
             running.write_started()?;
@@ -357,9 +360,7 @@ pub fn down(name: &str, steps: &Steps) -> Result<()> {
     steps.step(&format!("cluster {name}: remove it and check that nothing is left"), || {
         leftovers::remove_all(&identity, MOST_NODES)
     })?;
-    // Only goes when no other cluster is there.
-    fs::remove_dir(crate::paths::CLUSTERS).ok();
-    Ok(())
+    limits::restore()
 }
 
 /// Removes everything of a cluster but its identity.
@@ -383,9 +384,11 @@ fn check_possible(nodes: u8) -> Result<()> {
     Ok(())
 }
 
-/// One process at a time starts or stops a cluster. The lock file is beside the state, which `down` removes.
+/// One process at a time starts or stops a cluster. The lock is not in the state directory, which `down` removes.
 fn lock(identity: &Identity) -> Result<File> {
-    let path = Path::new("/run/lock").join(format!("proffer-e2e-{}", identity.name));
+    let directory = paths::cache()?.join("locks");
+    fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let path = directory.join(&identity.name);
     let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
     flock(&file, FlockOperation::LockExclusive).with_context(|| format!("cannot lock {}", path.display()))?;
     Ok(file)

@@ -181,7 +181,7 @@ impl Node {
     fn start_anchor(&self, tools: &Tools) -> Result<Process> {
         self.group.create()?;
         let system = self.system_group();
-        system.create()?;
+        system.create_undelegated()?;
         let mounts: Vec<String> = hierarchies()?
             .iter()
             .map(|hierarchy| format!("{}|{}", hierarchy.mount.display(), hierarchy.v1_option.as_deref().unwrap_or("")))
@@ -224,8 +224,9 @@ impl Node {
         // Collects the exit status when the node loses power while we are still here.
         std::thread::spawn(move || unshare.wait());
         let pid = booted.with_context(|| self.processes.log_tail(&log_name))?;
-        // Version 2 allows no process in a cgroup that hands controllers to its children.
+        // Version 2 allows no process in a cgroup that hands controllers on, as a machine's root cgroup does.
         self.group.move_processes_to(&system)?;
+        system.create()?;
         let anchor = Process::of_pid(&self.record_name("anchor"), pid, "PID 1".into())?;
         self.processes.record(&anchor)?;
         Ok(anchor)

@@ -1,0 +1,258 @@
+//! Puts the parts together. Read [`run`] from top to bottom.
+
+use crate::agent_link::{self, Certificates, Link, Links, Standing};
+use crate::args::RunArguments;
+use crate::auth::Reviewer;
+use crate::clock::Clock;
+use crate::http::{self, Anonymous};
+use crate::leader::{Elector, Guard, Identity, Term};
+use crate::metrics::Metrics;
+use crate::registry::{Heard, Registry, Watches, fresh_list};
+use crate::runner::{self, Reach, Runner};
+use crate::slots::{Configured, Keeper, SLOT_LABELS, Template};
+use crate::writer::{self, Executor, Notices};
+use anyhow::Context;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use proffer_crds::{Agent, Framework, Offer, Task};
+use proffer_master::{Event, MasterConfig};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+
+/// Label of the leader's pod, which the Service selects.
+const LEADER_LABEL: &str = "proffer.dev/leader";
+
+/// Runs until the process is told to end or its leadership is over.
+pub async fn run(args: RunArguments) -> anyhow::Result<()> {
+    let timings = args.timings()?;
+    let clock = Clock::start();
+    let me = Identity::new(&args.pod_name, args.pod_ip);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), identity = %me, "the controller starts");
+
+    // Connections of their own for the Lease, so that nothing else can hold it up.
+    let client = connect(&args).await?;
+    let lease_client = connect(&args).await?;
+
+    let metrics = Arc::new(Metrics::new());
+    let registry = Registry::new();
+    let watches = start_watches(&args, &client, &registry, &metrics);
+    let reviewer = Arc::new(Reviewer::new(client.clone()));
+    let links = Links::new(&me.to_string());
+    let (mut elector, holder) = Elector::new(lease_client, &args.pod_namespace, &args.lease_name, me.clone(), timings);
+    let (standing, follow_standing) = watch::channel(Standing::Standby);
+
+    let listener =
+        TcpListener::bind(args.http_listen).await.with_context(|| format!("cannot listen on {}", args.http_listen))?;
+    tokio::spawn(http::serve(
+        http::Master {
+            me: me.clone(),
+            standing: follow_standing.clone(),
+            holder: holder.clone(),
+            port: args.http_listen.port(),
+            watches: watches.clone(),
+            registry: Arc::clone(&registry),
+            links: Arc::clone(&links),
+            reviewer: Arc::clone(&reviewer),
+            anonymous: Anonymous { loopback: args.http_anonymous_loopback, everybody: args.http_anonymous },
+            metrics: Arc::clone(&metrics),
+        },
+        listener,
+    ));
+
+    let listener =
+        TcpListener::bind(args.link_listen).await.with_context(|| format!("cannot listen on {}", args.link_listen))?;
+    let certificates = Certificates::load(&args.tls_dir).context("the agent link's certificate")?;
+    let link = Link {
+        reviewer,
+        account: args.agent_account(),
+        standing: follow_standing,
+        holder,
+        port: args.link_listen.port(),
+        links: Arc::clone(&links),
+        metrics: Arc::clone(&metrics),
+    };
+    let link = tokio::spawn(agent_link::serve(link, listener, certificates));
+
+    let template = Template::load(&args.slot_template)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut term: Option<Term> = None;
+    let work = async {
+        // Only who has seen everything may lead: the epoch must be above any that an object shows.
+        watches.synced().await;
+        let won = elector.campaign(|| registry.highest_epoch()).await;
+        term = Some(won.clone());
+        won.guard.watch()?;
+        metrics.leads(won.guard.epoch());
+        let lead = lead(&args, client.clone(), clock, &won.guard, &registry, &links, &metrics, &standing, template);
+        tokio::select! {
+            failed = lead => failed,
+            never = elector.keep(&won) => match never {},
+        }
+    };
+    let ended = tokio::select! {
+        ended = work => ended,
+        ended = link => Err(anyhow::anyhow!("the agent link ended: {ended:?}")),
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    };
+    // Nothing more is decided or written from here on; whoever is next need not wait.
+    if let Some(term) = term {
+        elector.release(&term).await;
+    }
+    if ended.is_ok() {
+        tracing::info!("told to end");
+        std::process::exit(0);
+    }
+    ended
+}
+
+/// Acts as the leader. Ends only with an error.
+#[expect(clippy::too_many_arguments, reason = "the one place where everything meets")]
+async fn lead(
+    args: &RunArguments,
+    client: Client,
+    clock: Clock,
+    guard: &Guard,
+    registry: &Arc<Registry>,
+    links: &Arc<Links>,
+    metrics: &Arc<Metrics>,
+    standing: &watch::Sender<Standing>,
+    template: Template,
+) -> anyhow::Result<()> {
+    tokio::spawn(label_leader(client.clone(), args.pod_namespace.clone(), args.pod_name.clone(), guard.clone()));
+
+    // Live lists: a watch may be behind, and a task launched by the leader before must not be launched again.
+    tokio::try_join!(
+        fresh_list::<Framework>(registry, &client),
+        fresh_list::<Task>(registry, &client),
+        fresh_list::<Agent>(registry, &client),
+        fresh_list::<Offer>(registry, &client),
+    )?;
+    guard.check();
+
+    let (inbox, outlets) = runner::inbox();
+    let executor =
+        Executor::new(client.clone(), Arc::clone(registry), guard.clone(), inbox.heard.clone(), Arc::clone(metrics));
+    let writer = writer::start(executor, usize::from(args.write_concurrency));
+    let notices = Notices::start(client.clone(), Arc::clone(registry), Arc::clone(metrics), &args.pod_name);
+    let reach = Reach {
+        guard: guard.clone(),
+        registry: Arc::clone(registry),
+        links: Arc::clone(links),
+        writer,
+        notices,
+        metrics: Arc::clone(metrics),
+    };
+    let (on_recovered, recovered) = oneshot::channel();
+    let runner = Runner::new(master_config(args, guard), clock, reach, on_recovered);
+    registry.attach(guard.epoch(), inbox.heard.clone());
+    inbox.heard.send(Heard::Event(Event::Recovered)).context("the runner's queue")?;
+    let runner = tokio::spawn(runner.run(outlets));
+
+    recovered.await.context("the runner ended before it recovered")?;
+    tracing::info!(epoch = guard.epoch().0, tasks = registry.count::<Task>(), "recovered: agents may register");
+    standing.send_replace(Standing::Leader { guard: guard.clone(), inbox });
+
+    let keeper = Keeper::new(
+        client,
+        Arc::clone(registry),
+        guard.clone(),
+        Configured {
+            namespace: args.pod_namespace.clone(),
+            daemon_set: args.agent_daemonset.clone(),
+            template,
+            cpu: args.slot_cpu,
+            memory: args.slot_memory,
+            node_selector: args.slot_node_selector.0.clone(),
+        },
+    );
+    tokio::select! {
+        ended = runner => Err(anyhow::anyhow!("the runner ended: {ended:?}")),
+        never = keeper.run() => match never {},
+    }
+}
+
+/// A client whose failures are ours to handle: the writer, the watches and the election each retry in their own way.
+async fn connect(args: &RunArguments) -> anyhow::Result<Client> {
+    let mut config = if let Some(path) = &args.kubeconfig {
+        let kubeconfig = Kubeconfig::read_from(path).with_context(|| format!("--kubeconfig {}", path.display()))?;
+        Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
+    } else if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
+        // By address: a static program has no business with the C library's resolver.
+        Config::incluster_env().context("the pod's ServiceAccount")?
+    } else {
+        Config::infer().await.context("outside a cluster: give --kubeconfig FILE")?
+    };
+    config.connect_timeout = Some(Duration::from_secs(2));
+    config.default_retry = false;
+    Client::try_from(config).context("the API server's client")
+}
+
+fn start_watches(args: &RunArguments, client: &Client, registry: &Arc<Registry>, metrics: &Arc<Metrics>) -> Watches {
+    let mut watches = Watches::new(Arc::clone(registry), Arc::clone(metrics), args.watch_timeout);
+    watches.start::<Framework>(client, Api::all(client.clone()), None);
+    watches.start::<Task>(client, Api::all(client.clone()), None);
+    watches.start::<Offer>(client, Api::all(client.clone()), None);
+    watches.start::<Agent>(client, Api::all(client.clone()), None);
+    watches.start::<Node>(client, Api::all(client.clone()), None);
+    watches.start::<Pod>(client, Api::namespaced(client.clone(), &args.pod_namespace), Some(SLOT_LABELS));
+    watches
+}
+
+fn master_config(args: &RunArguments, guard: &Guard) -> MasterConfig {
+    MasterConfig {
+        agent_ping_timeout: args.agent_ping_timeout,
+        max_agent_ping_timeouts: args.max_agent_ping_timeouts,
+        agent_reregister_timeout: args.agent_reregister_timeout,
+        offer_timeout: args.offer_timeout,
+        offer_retention: args.offer_retention,
+        offer_min_hold: args.offer_min_hold,
+        ..MasterConfig::new(guard.epoch())
+    }
+}
+
+/// Labels this pod as the leader and takes the label off all others, so that the Service reaches the leader only.
+async fn label_leader(client: Client, namespace: String, me: String, guard: Guard) {
+    let pods: Api<Pod> = Api::namespaced(client, &namespace);
+    let mut wait = Duration::from_millis(100);
+    loop {
+        guard.check();
+        match label_once(&pods, &me).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the leader's pod is not labelled: will try again"
+                );
+            }
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(5));
+    }
+}
+
+async fn label_once(pods: &Api<Pod>, me: &str) -> kube::Result<()> {
+    let label = |value: Option<&str>| Patch::Merge(json!({"metadata": {"labels": {LEADER_LABEL: value}}}));
+    let gone_is_fine = |result: kube::Result<Pod>| match result {
+        // A process outside a cluster has no pod.
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Err(error) => Err(error),
+        Ok(_) => Ok(()),
+    };
+    gone_is_fine(pods.patch(me, &PatchParams::default(), &label(Some("true"))).await)?;
+    let selector = format!("app.kubernetes.io/component=controller,{LEADER_LABEL}");
+    for pod in pods.list(&ListParams::default().labels(&selector)).await? {
+        let name = pod.metadata.name.unwrap_or_default();
+        if name != me {
+            gone_is_fine(pods.patch(&name, &PatchParams::default(), &label(None)).await)?;
+        }
+    }
+    Ok(())
+}
