@@ -2,7 +2,7 @@
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, fchmod, fchown, mkdirat, open, openat, openat2,
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, fchmod, fchown, mkdirat, open, openat, openat2,
     renameat, unlinkat,
 };
 use rustix::io::{self, Errno};
@@ -162,15 +162,6 @@ fn entries(directory: &OwnedFd, unlink: impl Fn(&std::ffi::CStr) -> io::Result<(
         }
     }
     Ok(subdirectories)
-}
-
-/// Makes a directory and those above it, for the agent alone.
-pub(crate) fn private_directory(path: &Path) -> io::Result<OwnedFd> {
-    match mkdirat(CWD, path, Mode::from_raw_mode(0o700)) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(error) => return Err(error),
-    }
-    openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
 }
 
 #[cfg(test)]

@@ -10,11 +10,13 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 /// Bounds of the wait between two looks for the slot.
 const SLOT_RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// Launches that are carried out at the same time; others wait. More would only make each of them slower.
+const PARALLEL_LAUNCHES: usize = 16;
 /// How long a starting agent waits for its slot before it looks what became of its tasks: as a rule it is there.
 const SLOT_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -28,6 +30,7 @@ pub(crate) struct Work {
     slot: Option<JoinHandle<()>>,
     /// True once the first look has been taken.
     slot_settled: watch::Sender<bool>,
+    permits: Arc<Semaphore>,
 }
 
 impl Work {
@@ -38,7 +41,8 @@ impl Work {
         orders: &Arc<Mutex<HashMap<String, Instant>>>,
     ) -> Self {
         let slot_settled = watch::Sender::new(true);
-        Self { launcher, driver, metrics, orders: Arc::clone(orders), slot: None, slot_settled }
+        let permits = Arc::new(Semaphore::new(PARALLEL_LAUNCHES));
+        Self { launcher, driver, metrics, orders: Arc::clone(orders), slot: None, slot_settled, permits }
     }
 
     /// Comes back when the slot that is looked for was found, or was not for a while.
@@ -116,7 +120,8 @@ impl Work {
         let orders = Arc::clone(&self.orders);
         let durable = Instant::now();
         let runtime = tokio::runtime::Handle::current();
-        tokio::task::spawn_blocking(move || {
+        let permits = Arc::clone(&self.permits);
+        let launch = move || {
             let uid = order.task.uid.clone();
             let came = orders.lock().unwrap_or_else(PoisonError::into_inner).remove(&uid).unwrap_or(durable);
             let started = launcher.spawn(&order, &sandbox);
@@ -133,6 +138,13 @@ impl Work {
                     runtime.spawn(report_exit(launcher, driver, uid, pidfd));
                 }
                 Err(failure) => driver.send(Input::Event(Event::SpawnFailed { uid, failure })),
+            }
+        };
+        tokio::spawn(async move {
+            // The semaphore is never closed.
+            let _permit = permits.acquire().await;
+            if let Err(error) = tokio::task::spawn_blocking(launch).await {
+                tracing::error!(%error, "a launch was not carried out");
             }
         });
     }

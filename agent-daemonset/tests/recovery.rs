@@ -6,7 +6,7 @@ mod world;
 use proffer_agent_link::v1::{self, from_agent, from_master};
 use std::time::Duration;
 use world::World;
-use world::master::{shell, task_id};
+use world::master::shell;
 
 macro_rules! skip_where_impossible {
     () => {
@@ -237,5 +237,34 @@ async fn sandboxes_are_read_through_the_link_and_removed_after_their_time() {
     });
     ask(99, format!("{}/stdout", end.sandbox));
     assert!(matches!(world.master.wait_for("a reply", reply(99)).await, v1::file_reply::Result::Error(_)));
-    let _ = task_id("files");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_shows_the_way_to_the_leader() {
+    skip_where_impossible!();
+    let mut world = World::start("standby", &[]).await;
+    world.kill_agent();
+    world.controller_port = world.master.start_standby().await;
+    world.start_agent().await;
+    world.master.attached().await;
+    world.master.launch(shell("standby", "echo hello"));
+    assert_eq!(world.master.end("standby").await.state, "TASK_FINISHED");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_is_told_to_end_leaves_its_tasks_alone() {
+    skip_where_impossible!();
+    let mut world = World::start("sigterm", &[]).await;
+    world.master.launch(shell("stays", "while [ ! -e go ]; do sleep 0.02; done"));
+    let pid = world.master.status("stays", "TASK_RUNNING").await.pid.unwrap();
+    let before = start_ticks(pid);
+    let agent = rustix::process::Pid::from_child(&world.agent);
+    rustix::process::kill_process(agent, rustix::process::Signal::TERM).unwrap();
+    assert!(world.agent.wait().unwrap().success());
+    world.master.forget_agent();
+    assert!(before.is_some() && start_ticks(pid) == before);
+    world.start_agent().await;
+    std::fs::write(world.sandbox("stays").join("go"), "").unwrap();
+    assert_eq!(world.master.end("stays").await.state, "TASK_FINISHED");
+    world.wait_cleaned("stays");
 }

@@ -24,6 +24,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
 
 /// Label of the leader's pod, which the Service selects.
 const LEADER_LABEL: &str = "proffer.dev/leader";
@@ -49,7 +50,7 @@ pub async fn run(args: RunArguments) -> anyhow::Result<()> {
 
     let listener =
         TcpListener::bind(args.http_listen).await.with_context(|| format!("cannot listen on {}", args.http_listen))?;
-    tokio::spawn(http::serve(
+    let http = tokio::spawn(http::serve(
         http::Master {
             me: me.clone(),
             standing: follow_standing.clone(),
@@ -99,10 +100,11 @@ pub async fn run(args: RunArguments) -> anyhow::Result<()> {
     let ended = tokio::select! {
         ended = work => ended,
         ended = link => Err(anyhow::anyhow!("the agent link ended: {ended:?}")),
+        ended = http => Err(anyhow::anyhow!("HTTP ended: {ended:?}")),
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     };
-    // Nothing more is decided or written from here on; whoever is next need not wait.
+    // With `work`, everything that decides or writes has ended; whoever is next need not wait.
     if let Some(term) = term {
         elector.release(&term).await;
     }
@@ -126,7 +128,9 @@ async fn lead(
     standing: &watch::Sender<Standing>,
     template: Template,
 ) -> anyhow::Result<()> {
-    tokio::spawn(label_leader(client.clone(), args.pod_namespace.clone(), args.pod_name.clone(), guard.clone()));
+    // Everything that acts as the leader ends with this function, before the Lease is given back.
+    let mut acting = JoinSet::new();
+    acting.spawn(label_leader(client.clone(), args.pod_namespace.clone(), args.pod_name.clone(), guard.clone()));
 
     // Live lists: a watch may be behind, and a task launched by the leader before must not be launched again.
     tokio::try_join!(
@@ -140,21 +144,18 @@ async fn lead(
     let (inbox, outlets) = runner::inbox();
     let executor =
         Executor::new(client.clone(), Arc::clone(registry), guard.clone(), inbox.heard.clone(), Arc::clone(metrics));
-    let writer = writer::start(executor, usize::from(args.write_concurrency));
+    let writer = writer::start(executor, usize::from(args.write_concurrency), &mut acting);
     let notices = Notices::start(client.clone(), Arc::clone(registry), Arc::clone(metrics), &args.pod_name);
-    let reach = Reach {
-        guard: guard.clone(),
-        registry: Arc::clone(registry),
-        links: Arc::clone(links),
-        writer,
-        notices,
-        metrics: Arc::clone(metrics),
-    };
+    let reach = Reach { guard: guard.clone(), links: Arc::clone(links), writer, notices, metrics: Arc::clone(metrics) };
     let (on_recovered, recovered) = oneshot::channel();
     let runner = Runner::new(master_config(args, guard), clock, reach, on_recovered);
     registry.attach(guard.epoch(), inbox.heard.clone());
     inbox.heard.send(Heard::Event(Event::Recovered)).context("the runner's queue")?;
-    let runner = tokio::spawn(runner.run(outlets));
+    let (on_end, runner_ended) = oneshot::channel::<()>();
+    acting.spawn(async move {
+        runner.run(outlets).await;
+        drop(on_end);
+    });
 
     recovered.await.context("the runner ended before it recovered")?;
     tracing::info!(epoch = guard.epoch().0, tasks = registry.count::<Task>(), "recovered: agents may register");
@@ -174,7 +175,7 @@ async fn lead(
         },
     );
     tokio::select! {
-        ended = runner => Err(anyhow::anyhow!("the runner ended: {ended:?}")),
+        _ = runner_ended => Err(anyhow::anyhow!("the runner ended")),
         never = keeper.run() => match never {},
     }
 }

@@ -29,6 +29,8 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self == oldSelf").message("a task's spec cannot be changed, since it may run already: delete the Task and apply it again"))]
+#[x_kube(validation = Rule::new("!has(self.limits) || !has(self.limits.cpu) || !isQuantity(string(self.limits.cpu)) || !isQuantity(string(self.resources.cpu)) || quantity(string(self.limits.cpu)).compareTo(quantity(string(self.resources.cpu))) >= 0").message("limits.cpu is less than resources.cpu, which the task is given: write a limit of at least that, or leave it out"))]
+#[x_kube(validation = Rule::new("!has(self.limits) || !has(self.limits.memory) || !isQuantity(string(self.limits.memory)) || !isQuantity(string(self.resources.memory)) || quantity(string(self.limits.memory)).compareTo(quantity(string(self.resources.memory))) >= 0").message("limits.memory is less than resources.memory, which the task is given: write a limit of at least that, or leave it out"))]
 pub struct TaskSpec {
     /// The framework it belongs to, in the same namespace.
     pub framework_ref: FrameworkReference,

@@ -3,22 +3,21 @@
 //! The port stays open while leaders come and go: a connection that comes between two leaders waits for the next one.
 //! Connections that are open when a leader goes end, as they would at any client of the master.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, BufReader};
+use std::io::{self, BufRead as _, BufReader};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::cluster::Cluster;
 use crate::command::{command, tail};
-use crate::deadline::{wait_every, wait_for};
+use crate::deadline::wait_for;
 use crate::install::{LEADER_SELECTOR, NAMESPACE};
 use crate::kubectl::Kubectl;
 
@@ -30,7 +29,7 @@ pub const MASTER_PORT: u16 = 5050;
 /// How long a connection waits for a leader.
 const LEADER_LIMIT: Duration = Duration::from_secs(30);
 /// Between two attempts at something that just failed.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Makes sure that a forwarding process runs for this cluster and returns its port on 127.0.0.1.
 ///
@@ -67,37 +66,56 @@ pub fn get(port: u16, path: &str) -> Result<String> {
 /// Forwards for ever, from the first free port at 5050 or above, whose number it writes into `port_file`.
 pub fn serve(cluster: &Cluster, port_file: &Path) -> Result<()> {
     let (listener, port) = listen()?;
-    let leader = Arc::new(Leader::default());
-    let watched = Arc::clone(&leader);
-    let (kubectl, direct) = (cluster.kubectl().in_namespace(NAMESPACE), cluster.provider().reaches_pods());
-    thread::spawn(move || watch(&kubectl, direct, &watched));
+    let kubectl = cluster.kubectl().in_namespace(NAMESPACE);
+    let (leader, tunnel) = (Arc::new(Shared::default()), Arc::new(Shared::default()));
+    {
+        let (kubectl, leader) = (kubectl.clone(), Arc::clone(&leader));
+        thread::spawn(move || watch(&kubectl, &leader));
+    }
+    {
+        let tunnel = Arc::clone(&tunnel);
+        thread::spawn(move || keep_tunnel(&kubectl, &leader, &tunnel));
+    }
     fs::write(port_file, port.to_string()).with_context(|| format!("cannot write {}", port_file.display()))?;
     for client in listener.incoming() {
         // A client that went before it was served is its own affair.
         let Ok(client) = client else { continue };
-        let leader = Arc::clone(&leader);
-        thread::spawn(move || relay(&client, &leader));
+        let tunnel = Arc::clone(&tunnel);
+        thread::spawn(move || relay(&client, &tunnel));
     }
     Ok(())
 }
 
-/// The address of the leader, for whoever waits for one.
-#[derive(Default)]
-struct Leader {
-    address: Mutex<Option<SocketAddr>>,
+/// A value that comes and goes, for threads that wait for it.
+struct Shared<T> {
+    value: Mutex<Option<T>>,
     changed: Condvar,
 }
 
-impl Leader {
-    fn set(&self, address: Option<SocketAddr>) {
-        *self.address.lock().unwrap_or_else(PoisonError::into_inner) = address;
+impl<T> Default for Shared<T> {
+    fn default() -> Self {
+        Self { value: Mutex::new(None), changed: Condvar::new() }
+    }
+}
+
+impl<T: Clone + PartialEq> Shared<T> {
+    fn set(&self, value: Option<T>) {
+        *self.value.lock().unwrap_or_else(PoisonError::into_inner) = value;
         self.changed.notify_all();
     }
 
-    fn wait(&self) -> Option<SocketAddr> {
-        let address = self.address.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(address, LEADER_LIMIT, |address| address.is_none());
-        *waited.unwrap_or_else(PoisonError::into_inner).0
+    /// The value as soon as there is one, or nothing when the time is over.
+    fn wait(&self, limit: Duration) -> Option<T> {
+        let value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(value, limit, |value| value.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    /// Whether the value has become another one than `known` within this time.
+    fn changes(&self, known: &T, limit: Duration) -> bool {
+        let value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(value, limit, |value| value.as_ref() == Some(known));
+        waited.unwrap_or_else(PoisonError::into_inner).0.as_ref() != Some(known)
     }
 }
 
@@ -110,10 +128,18 @@ fn listen() -> Result<(TcpListener, u16)> {
     bail!("ports {MASTER_PORT} to {} of 127.0.0.1 are all taken", MASTER_PORT + 49)
 }
 
-fn relay(client: &TcpStream, leader: &Leader) {
-    let Some(server) = leader.wait().and_then(|address| TcpStream::connect_timeout(&address, LEADER_LIMIT).ok()) else {
-        // Closing the connection is all that can be said on it.
-        return;
+fn relay(client: &TcpStream, tunnel: &Shared<SocketAddr>) {
+    let begun = Instant::now();
+    // A tunnel that just broke is replaced in a moment, so it is asked again until the time is over.
+    let server = loop {
+        let left = LEADER_LIMIT.saturating_sub(begun.elapsed());
+        let Some(address) = tunnel.wait(left) else { return };
+        match TcpStream::connect(address) {
+            Ok(server) => break server,
+            Err(_) if !left.is_zero() => thread::sleep(PAUSE),
+            // Closing the connection is all that can be said on it.
+            Err(_) => return,
+        }
     };
     client.set_nodelay(true).ok();
     server.set_nodelay(true).ok();
@@ -130,75 +156,76 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream) {
 }
 
 /// Follows the pod with the leader's label for ever.
-fn watch(kubectl: &Kubectl, direct: bool, leader: &Leader) {
-    let mut route = Route { direct, tunnel: None, pod: None };
+fn watch(kubectl: &Kubectl, leader: &Shared<String>) {
     loop {
-        let ended = follow(kubectl, leader, &mut route);
+        let ended = follow(kubectl, leader);
         report(&format!("the watch of the leader's pod ended ({ended:?}); watching again"));
         thread::sleep(PAUSE);
     }
 }
 
-/// Where connections go now.
-struct Route {
-    /// Whether pods' addresses can be reached from here.
-    direct: bool,
-    /// The running `kubectl port-forward`, where they cannot.
-    tunnel: Option<Child>,
-    /// The pod that connections go to.
-    pod: Option<(String, String)>,
-}
-
-fn follow(kubectl: &Kubectl, leader: &Leader, route: &mut Route) -> Result<()> {
+fn follow(kubectl: &Kubectl, leader: &Shared<String>) -> Result<()> {
     let arguments = ["get", "pods", "--selector", LEADER_SELECTOR, "--watch", "--output-watch-events", "--output=json"];
     let mut watch = kubectl.command(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let events = BufReader::new(watch.stdout.take().context("a piped output is there")?);
-    // Pods that lead by their label: between two leaders none, after an unclean end perhaps two for a moment.
-    let mut pods: BTreeMap<String, Value> = BTreeMap::new();
+    // Pods that lead by their label, the newest last: between two leaders none, after an unclean end two for a moment.
+    let mut pods: Vec<String> = vec![];
     for event in serde_json::Deserializer::from_reader(events).into_iter::<Value>() {
         let event = event?;
         let object = &event["object"];
         let Some(name) = object["metadata"]["name"].as_str().map(str::to_owned) else { continue };
         if event["type"] == "DELETED" || !object["metadata"]["deletionTimestamp"].is_null() {
-            pods.remove(&name);
-        } else {
-            pods.insert(name, object.clone());
+            pods.retain(|pod| *pod != name);
+        } else if !pods.contains(&name) {
+            pods.push(name);
         }
-        let newest =
-            pods.iter().filter_map(|(name, pod)| Some((name.clone(), pod["status"]["podIP"].as_str()?.to_owned())));
-        // Of two the one that was not the target yet is the new leader.
-        let next = newest.max_by_key(|pod| route.pod.as_ref() != Some(pod));
-        if next != route.pod || route.tunnel.as_mut().is_some_and(|tunnel| !matches!(tunnel.try_wait(), Ok(None))) {
-            leader.set(None);
-            route.pod.clone_from(&next);
-            let address = route.open(kubectl)?;
-            report(&format!("leader: {next:?} at {address:?}"));
-            leader.set(address);
-        }
+        leader.set(pods.last().cloned());
     }
     watch.wait()?;
     Ok(())
 }
 
-impl Route {
-    fn open(&mut self, kubectl: &Kubectl) -> Result<Option<SocketAddr>> {
-        if let Some(mut tunnel) = self.tunnel.take() {
-            tunnel.kill().ok();
-            tunnel.wait().ok();
+/// Keeps a `kubectl port-forward` to the leader's pod running for ever, and its address in `tunnel` while it listens.
+///
+/// By way of kubectl and not straight to the pod's address, even where that is in reach: the master sees a client on its
+/// own loopback then, which the chart's `http.anonymousLoopback` is about.
+fn keep_tunnel(kubectl: &Kubectl, leader: &Shared<String>, tunnel: &Shared<SocketAddr>) {
+    loop {
+        let Some(pod) = leader.wait(LEADER_LIMIT) else { continue };
+        match open_tunnel(kubectl, &pod) {
+            Ok((mut child, address)) => {
+                report(&format!("leader {pod} at {address}"));
+                tunnel.set(Some(address));
+                while !leader.changes(&pod, PAUSE) && matches!(child.try_wait(), Ok(None)) {}
+                tunnel.set(None);
+                child.kill().ok();
+                child.wait().ok();
+            }
+            Err(error) => {
+                report(&format!("{error:#}"));
+                thread::sleep(PAUSE);
+            }
         }
-        let Some((pod, address)) = &self.pod else { return Ok(None) };
-        if self.direct {
-            return Ok(Some(SocketAddr::new(address.parse().context("a pod has an IP address")?, MASTER_PORT)));
-        }
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let ports = format!("{}:{MASTER_PORT}", free.port());
-        let mut tunnel = kubectl.command(["port-forward", &format!("pod/{pod}"), &ports]);
-        self.tunnel = Some(tunnel.stdin(Stdio::null()).spawn().context("cannot start kubectl port-forward")?);
-        wait_every(Duration::from_millis(100), "kubectl port-forward to listen", Duration::from_secs(10), || {
-            Ok(TcpStream::connect(free).is_ok().then_some(()))
-        })?;
-        Ok(Some(free))
     }
+}
+
+fn open_tunnel(kubectl: &Kubectl, pod: &str) -> Result<(Child, SocketAddr)> {
+    let pod = format!("pod/{pod}");
+    let mut tunnel = kubectl.command(["port-forward", &pod, &format!(":{MASTER_PORT}")]);
+    let mut child =
+        tunnel.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start kubectl port-forward")?;
+    // "Forwarding from 127.0.0.1:40123 -> 5050"; it goes on writing a line for each connection, which nobody reads.
+    let mut output = BufReader::new(child.stdout.take().context("a piped output is there")?);
+    let mut line = String::new();
+    output.read_line(&mut line).context("cannot read what kubectl port-forward says")?;
+    thread::spawn(move || io::copy(&mut output, &mut io::sink()));
+    let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+    let Some(port) = port else {
+        child.kill().ok();
+        child.wait().ok();
+        bail!("kubectl port-forward to {pod} named no port but said {line:?}")
+    };
+    Ok((child, SocketAddr::from((Ipv4Addr::LOCALHOST, port))))
 }
 
 fn read_port(file: &Path) -> Option<u16> {

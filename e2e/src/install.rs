@@ -50,8 +50,8 @@ pub fn leader(cluster: &Cluster) -> Result<Option<String>> {
     Ok(pods.iter().find_map(|pod| pod["metadata"]["name"].as_str().map(str::to_owned)))
 }
 
-/// The end of the log of every container of Proffer's, each under its name; also of the run before a restart.
-pub fn logs(kubectl: &Kubectl, limit: usize) -> Result<Vec<(String, String)>> {
+/// The log of every container of Proffer's, each under its name; also of the run before a restart.
+pub fn logs(kubectl: &Kubectl) -> Result<Vec<(String, String)>> {
     let mut logs = vec![];
     for pod in kubectl.list("pods", SELECTOR)? {
         let name = pod["metadata"]["name"].as_str().unwrap_or_default();
@@ -61,7 +61,7 @@ pub fn logs(kubectl: &Kubectl, limit: usize) -> Result<Vec<(String, String)>> {
             for previous in [false, true].into_iter().filter(|previous| !previous || restarted) {
                 let title = format!("{name}-{container}{}", if previous { "-previous" } else { "" });
                 let text = kubectl.logs(name, container, previous).unwrap_or_else(|error| format!("no log: {error:#}"));
-                logs.push((title, tail(&text, limit).to_owned()));
+                logs.push((title, text));
             }
         }
     }
@@ -78,7 +78,7 @@ fn describe(kubectl: &Kubectl) -> String {
     let or_error = |result: Result<String>| result.unwrap_or_else(|error| format!("{error:#}\n"));
     let warnings = ["get", "events", "--sort-by=.lastTimestamp", "--field-selector=type=Warning"];
     let mut parts = vec![or_error(kubectl.run(["get", "pods", "--output=wide"])), or_error(kubectl.run(warnings))];
-    let logs = logs(kubectl, 1500).unwrap_or_default();
-    parts.extend(logs.into_iter().map(|(title, log)| format!("--- {title}\n{log}\n")));
+    let logs = logs(kubectl).unwrap_or_default();
+    parts.extend(logs.iter().map(|(title, log)| format!("--- {title}\n{}\n", tail(log, 1500))));
     parts.concat()
 }

@@ -1,10 +1,10 @@
 //! Proffer's own HTTP API, reached as a person at a terminal reaches it: through `kubectl port-forward`.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use crate::kubectl::Kubectl;
 
@@ -25,20 +25,28 @@ pub fn master_get(system: &Kubectl, path: &str) -> Result<String> {
 struct Forward {
     kubectl: Child,
     port: u16,
+    /// Stays open: kubectl writes a line for each connection and would end without a reader.
+    _output: BufReader<ChildStdout>,
 }
 
 impl Forward {
     fn start(system: &Kubectl) -> Result<Self> {
         let mut command = system.command(["port-forward", "service/proffer", ":5050"]);
-        let kubectl = command.stdout(Stdio::piped()).spawn().context("starting kubectl port-forward")?;
-        let mut forward = Self { kubectl, port: 0 };
-        let output = forward.kubectl.stdout.take().context("kubectl has no output")?;
+        let mut kubectl =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("starting kubectl port-forward")?;
+        let mut output = BufReader::new(kubectl.stdout.take().context("kubectl has no output")?);
         // "Forwarding from 127.0.0.1:40123 -> 5050"
         let mut line = String::new();
-        BufReader::new(output).read_line(&mut line).context("reading kubectl's output")?;
-        let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-        forward.port = port.with_context(|| format!("kubectl port-forward said {line:?} instead of a port"))?;
-        Ok(forward)
+        let port = output
+            .read_line(&mut line)
+            .ok()
+            .and_then(|_| line.split("127.0.0.1:").nth(1)?.split_whitespace().next()?.parse().ok());
+        let Some(port) = port else {
+            kubectl.kill().ok();
+            let said = kubectl.wait_with_output().context("waiting for kubectl")?;
+            bail!("kubectl port-forward said {line:?} instead of a port; {}", String::from_utf8_lossy(&said.stderr));
+        };
+        Ok(Self { kubectl, port, _output: output })
     }
 }
 

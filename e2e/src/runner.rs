@@ -15,8 +15,8 @@ use crate::command::tail;
 use crate::install;
 
 /// How much of each log goes on the screen when a case failed; the report's files have more.
-const SHOWN: usize = 2500;
-/// How much of each log goes into a failed case's report.
+const SHOWN: usize = 1500;
+/// How much of each log of the cluster's own programs goes into a failed case's report.
 const KEPT: usize = 2_000_000;
 
 /// How many tests went which way.
@@ -71,11 +71,13 @@ pub fn run(cluster: &Cluster, cases: &[Case], reports: &Path) -> Result<Counts> 
 
 fn run_one(cluster: &Cluster, case: &Case, reports: &Path) -> Result<()> {
     let lab = Lab::new(cluster, &namespace(case.name))?;
+    let begun =
+        lab.kubectl.run(["get", "namespace", lab.namespace(), "--output=jsonpath={.metadata.creationTimestamp}"])?;
     let outcome = catch_unwind(AssertUnwindSafe(|| (case.run)(&lab)))
         .unwrap_or_else(|panic| Err(anyhow!("the case panicked: {}", panic_text(&*panic))));
     if let Err(error) = outcome {
         let report = reports.join(case.name.replace("::", "-"));
-        let seen = collect(&lab, &error, &report).unwrap_or_else(|error| format!("no report: {error:#}"));
+        let seen = collect(&lab, &error, &begun, &report).unwrap_or_else(|error| format!("no report: {error:#}"));
         // The next case must find what it expects; whether that works is not this case's result.
         for repair in [lab.close(), cluster.provider().recover()] {
             if let Err(error) = repair {
@@ -88,7 +90,7 @@ fn run_one(cluster: &Cluster, case: &Case, reports: &Path) -> Result<()> {
 }
 
 /// Writes all that may show the cause into a directory and returns the part for the screen.
-fn collect(lab: &Lab, error: &anyhow::Error, report: &Path) -> Result<String> {
+fn collect(lab: &Lab, error: &anyhow::Error, begun: &str, report: &Path) -> Result<String> {
     fs::remove_dir_all(report).ok();
     fs::create_dir_all(report).with_context(|| format!("cannot make {}", report.display()))?;
     let write = |name: &str, text: &str| {
@@ -107,9 +109,13 @@ fn collect(lab: &Lab, error: &anyhow::Error, report: &Path) -> Result<String> {
         write(name, &text)?;
     }
     let mut screen = vec![];
-    for (title, log) in install::logs(&lab.system(), KEPT)? {
+    for (title, log) in install::logs(&lab.system())? {
         write(&format!("{title}.log"), &log)?;
-        screen.push(format!("--- the end of {title}'s log\n{}", tail(&log, SHOWN)));
+        // What was logged before the case began is not about it.
+        let since = log.lines().skip_while(|line| !is_since(line, begun)).collect::<Vec<_>>().join("\n");
+        if !since.is_empty() {
+            screen.push(format!("--- the end of {title}'s log\n{}", tail(&since, SHOWN)));
+        }
     }
     copy_logs(lab.cluster, report)?;
     screen.push(format!("--- more in {}", report.display()));
@@ -130,6 +136,14 @@ fn copy_logs(cluster: &Cluster, report: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Whether a line of a log (JSON with a `timestamp`) was written at or after a time such as `2026-01-31T12:00:00Z`.
+fn is_since(line: &str, begun: &str) -> bool {
+    let time = line.split("\"timestamp\":\"").nth(1).unwrap_or_default();
+    // Times of this form sort as texts, up to the second, behind which one has a point and the other a Z.
+    let seconds = begun.len().saturating_sub(1);
+    time.get(..seconds).is_some_and(|time| time >= &begun[..seconds])
+}
+
 /// A case's namespace: its function's name as a DNS label.
 fn namespace(case: &str) -> String {
     let name = case.rsplit("::").next().unwrap_or(case).replace('_', "-");
@@ -147,4 +161,24 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 fn say(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{text}").and_then(|()| stdout.flush()).context("cannot write to standard output")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_before_a_case_are_left_out() {
+        let line = |time: &str| format!("{{\"timestamp\":\"{time}\",\"level\":\"INFO\"}}");
+        let begun = "2026-11-22T19:09:25Z";
+        assert!(!is_since(&line("2026-11-22T19:09:24.989070Z"), begun));
+        assert!(is_since(&line("2026-11-22T19:09:25.000001Z"), begun));
+        assert!(!is_since("a line without a time", begun));
+    }
+
+    #[test]
+    fn a_case_gets_a_namespace_that_kubernetes_takes() {
+        assert_eq!(namespace("tasks::a_task_runs_to_its_end"), "a-task-runs-to-its-end");
+        assert!(namespace(&format!("a::{}", "long_".repeat(20))).len() <= 50);
+    }
 }

@@ -10,8 +10,8 @@ use proffer_e2e::paths;
 use proffer_e2e::steps::Steps;
 
 use crate::cluster_options::ClusterOptions;
-use crate::images::{Image, VERSION};
-use crate::install;
+use crate::images::Image;
+use crate::install::{self, InstallOptions};
 
 /// Measure how long things take, on a cluster with Proffer on it
 #[derive(Args)]
@@ -30,6 +30,9 @@ enum Benchmark {
 struct Launch {
     #[command(flatten)]
     cluster: ClusterOptions,
+
+    #[command(flatten)]
+    install: InstallOptions,
 
     /// Also write the figures into this file, as JSON
     #[arg(long)]
@@ -51,8 +54,8 @@ fn run_launch(launch: &Launch) -> Result<()> {
     let steps = Steps::on_stderr();
     let program = steps.step("cargo build --release of the benchmark", build)?;
     let cluster = Cluster::up(&launch.cluster.options(), &steps)?;
-    install::install(&cluster, VERSION, &[], &steps)?;
-    let mut bench = command(program, ["launch", "--pod-image", &Image::Agent.reference(VERSION)]);
+    install::install(&cluster, &launch.install, &[], &steps)?;
+    let mut bench = command(program, ["launch", "--pod-image", &Image::Agent.reference(launch.install.tag())]);
     if let Some(result) = &launch.result {
         bench.arg("--result").arg(result);
     }

@@ -14,14 +14,17 @@ use proffer_e2e::steps::Steps;
 use proffer_e2e::{forward, paths};
 
 use crate::cluster_options::ClusterOptions;
-use crate::images::VERSION;
-use crate::{install, up};
+use crate::install::{self, InstallOptions};
+use crate::up;
 
 /// Show the main job: a cluster with Proffer on it runs a first task
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     cluster: ClusterOptions,
+
+    #[command(flatten)]
+    install: InstallOptions,
 }
 
 const TASK: &str = "hello";
@@ -33,7 +36,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let steps = Steps::on_stderr();
     let cluster = Cluster::up(&arguments.cluster.options(), &steps)?;
-    let port = install::install(&cluster, VERSION, &[], &steps)?;
+    let port = install::install(&cluster, &arguments.install, &[], &steps)?;
     let kubectl = cluster.kubectl().in_namespace("default");
     print!("{}", kubectl.run(["get", "nodes"])?);
     print!("{}", kubectl.run(["get", "agents", "--output=wide"])?);
@@ -70,7 +73,7 @@ fn follow(kubectl: &Kubectl) -> Result<String> {
         };
         let Some((TASK, state)) = line.split_once(' ') else { continue };
         if state != last && !state.is_empty() {
-            println!("  task {TASK}: {state} ({} ms after apply)", start.elapsed().as_millis());
+            println!("  task {TASK}: {state} ({} ms after kubectl returned)", start.elapsed().as_millis());
             state.clone_into(&mut last);
         }
         if TERMINAL.contains(&state) {

@@ -3,25 +3,46 @@
 use std::env;
 
 use anyhow::{Context as _, Result};
+use clap::Args;
 use proffer_e2e::cluster::{Cluster, Source};
 use proffer_e2e::forward;
 use proffer_e2e::install;
 use proffer_e2e::steps::Steps;
 
-use crate::images::{self, Built, Image};
+use crate::images::{self, Built, Image, VERSION};
 
 /// Values for every cluster of this harness: no tokens are asked for on 127.0.0.1 of one's own machine.
 const VALUES: [&str; 1] = ["http.anonymousLoopback=true"];
 
+/// Which images are installed.
+#[derive(Args, Clone)]
+pub(crate) struct InstallOptions {
+    /// The images' tag
+    #[arg(long, default_value = VERSION)]
+    tag: String,
+
+    /// Use the images as they were built last (`cargo xtask images`), whatever has changed since
+    #[arg(long)]
+    no_build: bool,
+}
+
+impl InstallOptions {
+    /// The images' tag.
+    pub(crate) fn tag(&self) -> &str {
+        &self.tag
+    }
+}
+
 /// Installs Proffer with images built from this tree and returns the master's port on 127.0.0.1.
 ///
 /// On an existing cluster the images must be where its nodes pull them from.
-pub(crate) fn install(cluster: &Cluster, tag: &str, more_values: &[&str], steps: &Steps) -> Result<u16> {
+pub(crate) fn install(cluster: &Cluster, options: &InstallOptions, more_values: &[&str], steps: &Steps) -> Result<u16> {
+    let tag = options.tag.as_str();
     let mut values: Vec<String> = VALUES.iter().chain(more_values).map(|value| (*value).to_owned()).collect();
     if cluster.origin() == Source::Existing {
         steps.note("an existing cluster: its nodes must be able to pull the images that the chart names");
     } else {
-        let built = images::build(tag, steps)?;
+        let built = if options.no_build { images::as_built(tag)? } else { images::build(tag, steps)? };
         steps.step("images onto every node", || load(cluster, &built))?;
         values.push(format!("image.tag={tag}"));
         values.push(format!("slot.image.tag={tag}"));

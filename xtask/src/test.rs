@@ -13,8 +13,7 @@ use proffer_e2e::runner::{self, Counts};
 use proffer_e2e::steps::Steps;
 
 use crate::cluster_options::{SourceName, for_tests};
-use crate::images::VERSION;
-use crate::install;
+use crate::install::{self, InstallOptions};
 
 /// Run the unit tests, then every case on a real cluster started from nothing
 #[derive(Args)]
@@ -29,6 +28,13 @@ pub(crate) struct Arguments {
     /// Use the cluster that is up, if it is healthy, and leave it up
     #[arg(long)]
     keep: bool,
+
+    /// Use the cluster with what is installed on it: neither build images nor install charts
+    #[arg(long)]
+    installed: bool,
+
+    #[command(flatten)]
+    install: InstallOptions,
 
     /// Where the cluster comes from; by default kind if Docker and kind work, else local on Linux as root
     #[arg(long, value_enum)]
@@ -129,14 +135,17 @@ fn on_a_cluster(arguments: &Arguments) -> Result<Counts> {
     let options = for_tests(&arguments.name, arguments.cluster);
     let source = options.source.map_or_else(Source::pick, Ok)?;
     println!("{} cases on a {source} cluster", cases.len());
-    if !arguments.keep && source != Source::Existing {
+    let keep = arguments.keep || arguments.installed || source == Source::Existing;
+    if !keep {
         Cluster::down(&options, &steps)?;
     }
     let cluster = Cluster::up(&options, &steps)?;
-    install::install(&cluster, VERSION, &VALUES, &steps)?;
+    if !arguments.installed {
+        install::install(&cluster, &arguments.install, &VALUES, &steps)?;
+    }
     let reports = paths::target()?.join("e2e");
     let counts = runner::run(&cluster, &cases, &reports)?;
-    if !arguments.keep && source != Source::Existing {
+    if !keep {
         // Also a check of its own: it fails if anything of the cluster is left.
         drop(cluster);
         Cluster::down(&options, &steps)?;

@@ -7,8 +7,7 @@ use proffer_e2e::steps::Steps;
 use serde_json::json;
 
 use crate::cluster_options::ClusterOptions;
-use crate::images::VERSION;
-use crate::install;
+use crate::install::{self, InstallOptions};
 use crate::output::Output;
 
 /// Start a cluster and install Proffer on it; again to install what changed
@@ -25,9 +24,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     bare: bool,
 
-    /// The images' tag
-    #[arg(long, default_value = VERSION)]
-    tag: String,
+    #[command(flatten)]
+    install: InstallOptions,
 
     /// A value for the chart, as `helm --set` takes it; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
@@ -42,7 +40,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let steps = Steps::on_stderr();
     let cluster = Cluster::up(&arguments.cluster.with_nodes(arguments.nodes), &steps)?;
     let values: Vec<&str> = arguments.set.iter().map(String::as_str).collect();
-    let port = if arguments.bare { None } else { Some(install::install(&cluster, &arguments.tag, &values, &steps)?) };
+    let port =
+        if arguments.bare { None } else { Some(install::install(&cluster, &arguments.install, &values, &steps)?) };
     arguments.output.print(|| text(&cluster, port), || facts(&cluster, port))
 }
 

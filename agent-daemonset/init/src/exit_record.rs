@@ -1,18 +1,18 @@
 //! How a command ended, as its init leaves it on disk for the agent.
+//!
+//! One file for each task, made by the agent and handed to the init open: the first line says that an init has started
+//! the task, the second is the record. One file and no directory, since on busy disks it is the making and removing of
+//! files that costs most of a launch.
 
 use crate::spec::SetupFailure;
 use rustix::fd::AsFd;
-use rustix::fs::{Mode, OFlags};
-use rustix::io;
+use rustix::fs::{FlockOperation, flock, fstat};
+use rustix::io::{self, Errno};
 use serde::{Deserialize, Serialize};
 
-/// File in a task's checkpoint directory that the init creates before the command starts: a task that has one is never
-/// started again.
-pub const STARTED_FILE: &str = "started";
-/// File in a task's checkpoint directory with the [`ExitRecord`].
-pub const EXIT_FILE: &str = "exit";
-const TEMPORARY_FILE: &str = "exit.new";
-/// An exit record is a few hundred bytes; more than this is not one.
+/// The first line.
+const STARTED: &[u8] = b"started\n";
+/// A record is a few hundred bytes; more than this is not one.
 const MAX_BYTES: usize = 16 * 1024;
 
 /// How a command ended.
@@ -42,62 +42,95 @@ pub enum Outcome {
     Failed(SetupFailure),
 }
 
-/// Writes `record` into the directory so that it survives a power cut: whole or not at all.
-pub fn write(directory: impl AsFd, record: &ExitRecord) -> io::Result<()> {
-    let directory = directory.as_fd();
-    let text = serde_json::to_vec(record).map_err(|_| io::Errno::INVAL)?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = rustix::fs::openat(directory, TEMPORARY_FILE, flags, Mode::from_raw_mode(0o600))?;
-    let mut rest = text.as_slice();
-    while !rest.is_empty() {
-        let written = io::write(&file, rest)?;
-        rest = rest.get(written..).unwrap_or_default();
-    }
-    rustix::fs::fdatasync(&file)?;
-    rustix::fs::renameat(directory, TEMPORARY_FILE, directory, EXIT_FILE)?;
-    rustix::fs::fsync(directory)
+/// What a task's file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// No init has started the task.
+    Nothing,
+    /// One has, and has not recorded an end.
+    Started,
+    /// It has ended.
+    Ended(ExitRecord),
 }
 
-/// Reads the record in the directory; `None` if there is none.
-pub fn read(directory: impl AsFd) -> io::Result<Option<ExitRecord>> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = match rustix::fs::openat(directory, EXIT_FILE, flags, Mode::empty()) {
-        Ok(file) => file,
-        Err(io::Errno::NOENT) => return Ok(None),
-        Err(error) => return Err(error),
-    };
+/// Takes the task, for good: of all inits that ever try, one succeeds.
+pub fn start(file: impl AsFd) -> io::Result<()> {
+    // The lock is held until the last process with this open file ends; it settles who comes first, and the line
+    // settles it for all who come later.
+    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    if fstat(&file)?.st_size > 0 {
+        return Err(Errno::EXIST);
+    }
+    write_all(&file, STARTED)
+}
+
+/// Appends the record so that it survives a power cut.
+pub fn finish(file: impl AsFd, record: &ExitRecord) -> io::Result<()> {
+    let mut text = serde_json::to_vec(record).map_err(|_| Errno::INVAL)?;
+    text.push(b'\n');
+    write_all(&file, &text)?;
+    rustix::fs::fdatasync(file)
+}
+
+/// Reads a task's file. A record that was cut off in the middle is none.
+pub fn read(file: impl AsFd) -> io::Result<Found> {
     let mut text = vec![0; MAX_BYTES];
     let mut length = 0;
     while length < text.len() {
-        match io::read(&file, text.get_mut(length..).unwrap_or_default())? {
+        match io::pread(&file, text.get_mut(length..).unwrap_or_default(), length as u64)? {
             0 => break,
             count => length += count,
         }
     }
     text.truncate(length);
-    serde_json::from_slice(&text).map(Some).map_err(|_| io::Errno::BADMSG)
+    let Some(rest) = text.strip_prefix(STARTED) else {
+        return Ok(if text.is_empty() { Found::Nothing } else { Found::Started });
+    };
+    let whole = rest.strip_suffix(b"\n").and_then(|line| serde_json::from_slice(line).ok());
+    Ok(whole.map_or(Found::Started, Found::Ended))
+}
+
+fn write_all(file: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = io::write(&file, bytes)?;
+        bytes = bytes.get(written..).unwrap_or_default();
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::spec::Step;
+    use std::fs::File;
+
+    fn open(path: &std::path::Path) -> File {
+        File::options().read(true).append(true).create(true).open(path).unwrap()
+    }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn one_init_starts_a_task_and_its_record_is_read_back() {
         let path = std::env::temp_dir().join(format!("proffer-exit-record-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        let directory = std::fs::File::open(&path).unwrap();
-        assert_eq!(read(&directory), Ok(None));
+        let _ = std::fs::remove_file(&path);
         for outcome in [
             Outcome::Exited(3),
             Outcome::Signaled(9),
             Outcome::Failed(SetupFailure::new(Step::ExecCommand, 2, "no-such-program")),
         ] {
+            let file = open(&path);
+            assert_eq!(read(&file), Ok(Found::Nothing));
+            start(&file).unwrap();
+            assert_eq!(start(open(&path)), Err(Errno::AGAIN), "while the first one lives");
+            assert_eq!(read(&file), Ok(Found::Started));
             let record = ExitRecord { outcome, at_micros: 1, user_micros: 2, system_micros: 3, max_rss_kib: 4 };
-            write(&directory, &record).unwrap();
-            assert_eq!(read(&directory), Ok(Some(record)));
+            finish(&file, &record).unwrap();
+            drop(file);
+            assert_eq!(start(open(&path)), Err(Errno::EXIST), "and after it");
+            assert_eq!(read(open(&path)), Ok(Found::Ended(record)));
+            let length = std::fs::metadata(&path).unwrap().len();
+            File::options().write(true).open(&path).unwrap().set_len(length - 1).unwrap();
+            assert_eq!(read(open(&path)), Ok(Found::Started), "a record cut off is none");
+            std::fs::remove_file(&path).unwrap();
         }
-        std::fs::remove_dir_all(&path).unwrap();
     }
 }

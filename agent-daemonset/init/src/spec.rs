@@ -53,8 +53,8 @@ pub struct Mount {
 pub struct Task {
     /// Where to report, then close.
     pub report: FdNumber,
-    /// Directory of the task's checkpoint, where `started` and `exit` are written.
-    pub meta_dir: FdNumber,
+    /// The task's file, see [`crate::exit_record`].
+    pub record: FdNumber,
     /// A detached mount of the sandbox.
     pub sandbox: FdNumber,
     /// The template's mount namespace.

@@ -77,19 +77,74 @@ pub fn spawn(spawn: &Spawn<'_>) -> Result<Spawned, SetupFailure> {
     // Signals are blocked across the clone: a handler of the agent's, run in the child, would write to pipes that the
     // two share. The init wants them blocked anyway.
     let before = block_all_signals().map_err(failed)?;
-    // SAFETY: without CLONE_VM the child has a copy of this memory and its own stack at the same place, as after fork;
-    // args lives until the call returns and its size is given. In the child only `in_child` runs, which makes plain
-    // system calls and never returns, so the state of other threads' locks in the copy does not matter.
-    let result = unsafe { libc::syscall(libc::SYS_clone3, ptr::from_mut(&mut args), size_of::<libc::clone_args>()) };
-    if result == 0 {
-        in_child(&plan);
-    }
-    let outcome = if result < 0 { Err(last_errno()) } else { Ok(result) };
+    // SAFETY: args and plan live until the child has executed its program or ended. In the child only `in_child` runs,
+    // which makes plain system calls and never returns, so the state of other threads' locks does not matter.
+    let result = unsafe { clone_child(&mut args, &plan) };
+    let outcome =
+        u32::try_from(result).map_err(|_| Errno::from_raw_os_error(i32::try_from(-result).unwrap_or(libc::EIO)));
     restore_signals(&before).map_err(failed)?;
-    let pid = u32::try_from(outcome.map_err(failed)?).map_err(|_| failed(Errno::RANGE))?;
+    let pid = outcome.map_err(failed)?;
     // SAFETY: the kernel has just made this descriptor for us (CLONE_PIDFD) and nobody else knows its number.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     Ok(Spawned { pid, pidfd })
+}
+
+/// Runs [`in_child`] in a new process; gives back its PID or a negative error number.
+///
+/// The child shares this memory, on a stack of its own, and this thread stands still until it has executed its program
+/// (as `posix_spawn` does it): to copy the agent's page tables, and fault its pages in again, would be a large part of
+/// what a launch costs.
+///
+/// # Safety
+/// All that `args` and `plan` point to must be valid until the call returns, and signals must be blocked.
+#[cfg(target_arch = "x86_64")]
+unsafe fn clone_child(args: &mut libc::clone_args, plan: &Plan<'_>) -> c_long {
+    // 16 KiB: a few system calls need a few hundred bytes.
+    let mut stack = vec![0u128; 1024];
+    args.flags |= u64::from((libc::CLONE_VM | libc::CLONE_VFORK).cast_unsigned());
+    args.stack = stack.as_mut_ptr() as u64;
+    args.stack_size = size_of_val(stack.as_slice()) as u64;
+    let result: c_long;
+    // SAFETY: the system call returns twice. In the parent it changes rax, rcx and r11 only, and memory as declared. In
+    // the child it returns on the new stack, whose end is aligned to 16 bytes, so that the call leaves it as the ABI
+    // wants it; the function never returns. The stack outlives the child's use of it, since this thread waits.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r12",
+            "call r13",
+            "ud2",
+            "2:",
+            inlateout("rax") libc::SYS_clone3 => result,
+            in("rdi") ptr::from_mut(args),
+            in("rsi") size_of::<libc::clone_args>(),
+            in("r12") ptr::from_ref(plan),
+            in("r13") in_child as extern "C" fn(&Plan<'_>) -> !,
+            out("rcx") _,
+            out("r11") _,
+        );
+    }
+    drop(stack);
+    result
+}
+
+/// The same on other processors: the child has a copy of this memory, as after fork.
+///
+/// # Safety
+/// All that `args` and `plan` point to must be valid until the call returns, and signals must be blocked.
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn clone_child(args: &mut libc::clone_args, plan: &Plan<'_>) -> c_long {
+    // SAFETY: without CLONE_VM the child has a copy of this memory and its own stack at the same place; args lives until
+    // the call returns and its size is given.
+    let result = unsafe { libc::syscall(libc::SYS_clone3, ptr::from_mut(args), size_of::<libc::clone_args>()) };
+    match result {
+        0 => in_child(plan),
+        result if result < 0 => -c_long::from(last_errno().raw_os_error()),
+        result => result,
+    }
 }
 
 /// What the child of [`spawn`] needs, without anything that would have to be allocated.
@@ -102,8 +157,8 @@ struct Plan<'a> {
     files: &'a [c_int],
 }
 
-/// The child's way from clone to exec. Only async-signal-safe calls.
-fn in_child(plan: &Plan<'_>) -> ! {
+/// The child's way from clone to exec. Only plain system calls: it may share its memory with the threads of the agent.
+extern "C" fn in_child(plan: &Plan<'_>) -> ! {
     const ARGV: [*const libc::c_char; 2] = [c"proffer-init".as_ptr(), ptr::null()];
     const ENVP: [*const libc::c_char; 1] = [ptr::null()];
     for &file in plan.files {

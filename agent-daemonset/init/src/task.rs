@@ -2,7 +2,7 @@
 
 use crate::output::{Output, Pumped};
 use crate::{privileges, root, seccomp};
-use proffer_init::exit_record::{self, ExitRecord, Outcome, STARTED_FILE};
+use proffer_init::exit_record::{self, ExitRecord, Outcome};
 use proffer_init::spec::{self, KILL_ALL_SIGNAL, Report, SetupFailure, Step, Task};
 use proffer_init::sys::{self, Fork};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -22,10 +22,10 @@ const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Runs the task to its end.
 pub(crate) fn run(task: &Task) -> ExitCode {
-    let (Ok(report), Ok(meta)) = (sys::take_inherited(task.report), sys::take_inherited(task.meta_dir)) else {
+    let (Ok(report), Ok(file)) = (sys::take_inherited(task.report), sys::take_inherited(task.record)) else {
         return ExitCode::FAILURE;
     };
-    let outcome = match start(task, &meta) {
+    let outcome = match start(task, &file) {
         Ok(running) => {
             send(report, &Report::Ready);
             running.supervise()
@@ -33,13 +33,13 @@ pub(crate) fn run(task: &Task) -> ExitCode {
         Err(failure) => {
             // Another init runs or ran this task: its record is the true one.
             if failure.step != Step::AlreadyStarted {
-                record(&meta, Outcome::Failed(failure.clone()));
+                record(&file, Outcome::Failed(failure.clone()));
             }
             send(report, &Report::Failed(failure));
             return ExitCode::FAILURE;
         }
     };
-    if record(&meta, outcome) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if record(&file, outcome) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn send(report: OwnedFd, message: &Report) {
@@ -47,7 +47,7 @@ fn send(report: OwnedFd, message: &Report) {
     let _ = serde_json::to_vec(message).map(|text| io::write(report, &text));
 }
 
-fn record(meta: &OwnedFd, outcome: Outcome) -> bool {
+fn record(file: &OwnedFd, outcome: Outcome) -> bool {
     let at_micros = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .ok()
@@ -55,7 +55,7 @@ fn record(meta: &OwnedFd, outcome: Outcome) -> bool {
         .unwrap_or_default();
     let sys::Usage { user_micros, system_micros, max_rss_kib } = sys::children_usage();
     let record = ExitRecord { outcome, at_micros, user_micros, system_micros, max_rss_kib };
-    exit_record::write(meta, &record).is_ok()
+    exit_record::finish(file, &record).is_ok()
 }
 
 /// A task whose command runs.
@@ -66,13 +66,11 @@ struct Running {
 }
 
 /// Sets everything up and starts the command; comes back when it has been executed.
-fn start(task: &Task, meta: &OwnedFd) -> Result<Running, SetupFailure> {
+fn start(task: &Task, file: &OwnedFd) -> Result<Running, SetupFailure> {
     let failed = root::at;
     sys::block_all_signals().map_err(failed(Step::ReadJob, "signals"))?;
     rustix::thread::set_name(c"proffer-init").map_err(failed(Step::ReadJob, "name"))?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    rustix::fs::openat(meta, STARTED_FILE, flags, Mode::from_raw_mode(0o600))
-        .map_err(failed(Step::AlreadyStarted, STARTED_FILE))?;
+    exit_record::start(file).map_err(failed(Step::AlreadyStarted, ""))?;
     let sandbox = sys::take_inherited(task.sandbox).map_err(failed(Step::ReadJob, "sandbox"))?;
     root::enter(task, &sandbox)?;
 

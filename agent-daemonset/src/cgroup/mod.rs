@@ -58,8 +58,8 @@ pub struct Limits {
 pub struct MemoryState {
     /// How many processes the kernel ended.
     pub oom_kills: u64,
-    /// How often the cgroup itself was at its limit with nothing to reclaim.
-    pub at_limit: u64,
+    /// Whether the cgroup itself was at its limit.
+    pub at_limit: bool,
     /// The limit, in bytes.
     pub limit_bytes: u64,
 }

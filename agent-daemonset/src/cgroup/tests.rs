@@ -124,7 +124,7 @@ fn version_2_turns_the_controllers_on_below_the_pod() {
     assert_eq!(task("cpu.weight"), "20");
     assert_eq!((found.processes(), found.task_processes("task-1")), (vec![7], vec![9]));
     let state = found.memory_state("task-1").unwrap();
-    assert_eq!((state.oom_kills, state.at_limit, state.limit_bytes), (1, 1, 64 << 20));
+    assert_eq!((state.oom_kills, state.at_limit, state.limit_bytes), (1, true, 64 << 20));
 }
 
 #[test]

@@ -146,11 +146,13 @@ impl Pod {
         let control = std::fs::read_to_string(place.join("memory.oom_control")).ok()?;
         let number =
             |file: &str| -> Option<u64> { std::fs::read_to_string(place.join(file)).ok()?.trim().parse().ok() };
+        let limit_bytes = number("memory.limit_in_bytes").unwrap_or_default();
+        let peak = number("memory.max_usage_in_bytes").unwrap_or_default();
         Some(MemoryState {
             oom_kills: keyed(&control, "oom_kill ").unwrap_or_default(),
-            // The limit with swap is charged first where there is one, and is the same.
-            at_limit: ["memory.failcnt", "memory.memsw.failcnt"].into_iter().filter_map(number).sum(),
-            limit_bytes: number("memory.limit_in_bytes").unwrap_or_default(),
+            // Newer kernels do not count failures any more (`memory.failcnt`). The peak stays a batch of pages short.
+            at_limit: peak.saturating_add(limit_bytes / 16) >= limit_bytes,
+            limit_bytes,
         })
     }
 }

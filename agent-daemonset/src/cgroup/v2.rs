@@ -80,7 +80,7 @@ pub(super) fn memory_state(place: &Path) -> Option<MemoryState> {
     let limit = std::fs::read_to_string(place.join("memory.max")).ok();
     Some(MemoryState {
         oom_kills: keyed(&events, "oom_kill ").unwrap_or_default(),
-        at_limit: keyed(&events, "oom ").unwrap_or_default(),
+        at_limit: keyed(&events, "oom ").is_some_and(|times| times > 0),
         limit_bytes: limit.and_then(|text| text.trim().parse().ok()).unwrap_or_default(),
     })
 }

@@ -113,10 +113,16 @@ impl Launcher {
         *self.slot.write().unwrap_or_else(PoisonError::into_inner) = slot;
     }
 
-    /// Directory of a task's checkpoint.
-    #[must_use]
-    pub fn meta_dir(&self, uid: &str) -> PathBuf {
+    /// A task's file, in which its init records how it ended.
+    fn record_path(&self, uid: &str) -> PathBuf {
         self.settings.work_dir.join("meta/tasks").join(uid)
+    }
+
+    /// Opens a task's file.
+    fn open_record(&self, uid: &str, create: bool) -> rustix::io::Result<OwnedFd> {
+        let mut flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        flags.set(OFlags::CREATE, create);
+        rustix::fs::open(self.record_path(uid), flags, Mode::from_raw_mode(0o600))
     }
 
     /// Keeps a descriptor of a task's init, for signals.
@@ -166,9 +172,9 @@ impl Launcher {
                 std::thread::sleep(REMOVAL_INTERVAL);
             }
         }
-        match std::fs::remove_dir_all(self.meta_dir(uid)) {
+        match std::fs::remove_file(self.record_path(uid)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(task = uid, %error, "cannot remove a task's checkpoint directory");
+                tracing::warn!(task = uid, %error, "cannot remove a task's exit record");
             }
             _ => {}
         }

@@ -2,9 +2,8 @@
 
 use super::slot::AttachedSlot;
 use super::{Launcher, failure, job};
-use crate::cgroup::{Entrance, Limits};
+use crate::cgroup::{Entrance, Limits, MemoryState};
 use crate::process;
-use crate::sandbox::private_directory;
 use proffer_agent::{LaunchFailure, Order, Process};
 use proffer_init::spec::{Command, Job, Report, SANDBOX_PATH, Task};
 use proffer_init::sys;
@@ -16,6 +15,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 /// Where tasks look for programs unless they say otherwise.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// With less memory than this an init may not get far enough for the kernel to count it as out of memory.
+const ENOUGH_TO_START: u64 = 4 << 20;
 /// A task with more ports than this finds the rest in its resources, not in its environment.
 const MAX_PORT_VARIABLES: usize = 100;
 
@@ -43,13 +44,13 @@ impl Launcher {
         // Not the descriptor itself: the init mounts it.
         let tree = open_tree(CWD, sandbox, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)
             .map_err(setup("mounting its sandbox"))?;
-        let meta = private_directory(&self.meta_dir(uid)).map_err(setup("making its checkpoint directory"))?;
+        let record = self.open_record(uid, true).map_err(setup("making its exit record"))?;
         let entrance = self.create_cgroup(&slot, order)?;
         let started = self
             .start_init(Some(&entrance), true, |keep| {
                 Job::Task(Box::new(Task {
                     report: keep.report(),
-                    meta_dir: keep.add(&meta),
+                    record: keep.add(&record),
                     sandbox: keep.add(&tree),
                     mount_namespace: keep.add(&slot.mounts),
                     network_namespace: keep.add(&slot.network),
@@ -99,8 +100,8 @@ impl Launcher {
 
 /// Why an init ended without a report: as a rule its memory limit is too small for it.
 fn died_silently(slot: &AttachedSlot, uid: &str) -> LaunchFailure {
-    let killed = slot.cgroup.memory_state(uid).is_some_and(|memory| memory.oom_kills > 0);
-    let why = if killed {
+    let starved = |memory: MemoryState| memory.oom_kills > 0 || memory.limit_bytes < ENOUGH_TO_START;
+    let why = if slot.cgroup.memory_state(uid).is_some_and(starved) {
         "its memory limit is too small for anything to run: give it some MiB more"
     } else {
         "its init was ended from outside before the command ran"

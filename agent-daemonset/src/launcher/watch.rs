@@ -4,9 +4,9 @@ use super::slot::has_ended;
 use super::{AttachedSlot, Launcher, failure};
 use crate::process;
 use proffer_agent::{Exit, Found, OutOfMemory, Outcome, Process};
-use proffer_init::exit_record::{self, ExitRecord, STARTED_FILE};
+use proffer_init::exit_record::{self, ExitRecord};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -74,33 +74,33 @@ impl Launcher {
     }
 
     /// What an init left on disk.
+    fn record(&self, uid: &str) -> exit_record::Found {
+        let found = match self.open_record(uid, false) {
+            Ok(file) => exit_record::read(&file),
+            Err(Errno::NOENT) => Ok(exit_record::Found::Nothing),
+            Err(error) => Err(error),
+        };
+        found.unwrap_or_else(|error| {
+            tracing::warn!(task = uid, %error, "cannot read a task's exit record");
+            exit_record::Found::Started
+        })
+    }
+
     fn recorded_exit(&self, uid: &str) -> Option<Exit> {
-        let directory = self.open_meta(uid)?;
-        match exit_record::read(&directory) {
-            Ok(record) => {
-                let ExitRecord { outcome, at_micros, .. } = record?;
-                let outcome = match outcome {
-                    exit_record::Outcome::Exited(code) => Outcome::Exited(code),
-                    exit_record::Outcome::Signaled(signal) => Outcome::Signaled(signal),
-                    exit_record::Outcome::Failed(failed) => Outcome::Failed(failure::translate(&failed)),
-                };
-                Some(Exit { outcome, out_of_memory: self.out_of_memory(uid), at_micros: Some(at_micros) })
-            }
-            Err(error) => {
-                tracing::warn!(task = uid, %error, "cannot read a task's exit record");
-                None
-            }
-        }
+        let exit_record::Found::Ended(ExitRecord { outcome, at_micros, .. }) = self.record(uid) else {
+            return None;
+        };
+        let outcome = match outcome {
+            exit_record::Outcome::Exited(code) => Outcome::Exited(code),
+            exit_record::Outcome::Signaled(signal) => Outcome::Signaled(signal),
+            exit_record::Outcome::Failed(failed) => Outcome::Failed(failure::translate(&failed)),
+        };
+        Some(Exit { outcome, out_of_memory: self.out_of_memory(uid), at_micros: Some(at_micros) })
     }
 
     fn out_of_memory(&self, uid: &str) -> Option<OutOfMemory> {
         let memory = self.slot()?.cgroup.memory_state(uid).filter(|memory| memory.oom_kills > 0)?;
-        Some(OutOfMemory { limit_bytes: if memory.at_limit > 0 { memory.limit_bytes } else { 0 } })
-    }
-
-    fn open_meta(&self, uid: &str) -> Option<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::open(self.meta_dir(uid), flags, Mode::empty()).ok()
+        Some(OutOfMemory { limit_bytes: if memory.at_limit { memory.limit_bytes } else { 0 } })
     }
 
     /// What became of a task while no agent ran.
@@ -120,7 +120,7 @@ impl Launcher {
         if let Some(exit) = self.recorded_exit(uid) {
             return Found::Ended(exit);
         }
-        if known.is_none() && !self.meta_dir(uid).join(STARTED_FILE).exists() {
+        if known.is_none() && self.record(uid) == exit_record::Found::Nothing {
             return Found::NeverStarted;
         }
         let hint = "it ended, or was ended, while no agent ran on the node, and its init left no record";

@@ -9,10 +9,14 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
-use tonic::{Request, Streaming};
+use tonic::{Request, Status, Streaming};
 
 /// A controller in the same cluster that does not answer by then is down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The leader has the API server review the agent's token before it answers.
+const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
+/// A name that is not resolved by then is looked up again later: DNS may be what has failed.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(1);
 /// A connection on which nothing is heard for this long is asked whether it is still there.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 /// And is given up when nothing comes back for this long.
@@ -40,16 +44,23 @@ pub enum DialError {
 
 /// All addresses of the controllers.
 pub(super) async fn resolve(controller: &str) -> Result<Vec<SocketAddr>, DialError> {
-    let found = tokio::net::lookup_host(controller).await;
+    let found = match tokio::time::timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host(controller)).await {
+        Ok(found) => found,
+        Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
+    };
     found.map(Iterator::collect).map_err(|error| DialError::Resolve(controller.to_owned(), error))
 }
 
-/// Opens a stream to the controller at `address`. What is sent into the channel beforehand goes out at once.
-pub(super) async fn attach(
-    settings: &LinkSettings,
-    address: SocketAddr,
-    outgoing: mpsc::UnboundedReceiver<v1::FromAgent>,
-) -> Result<Streaming<v1::FromMaster>, DialError> {
+/// A stream to a controller on which nothing has been said yet.
+pub(super) struct Attached {
+    /// What is sent goes out on it.
+    pub(super) outgoing: mpsc::UnboundedSender<v1::FromAgent>,
+    /// What the controller says.
+    pub(super) incoming: Streaming<v1::FromMaster>,
+}
+
+/// Opens a stream to the controller at `address`.
+pub(super) async fn attach(settings: LinkSettings, address: SocketAddr) -> Result<Attached, DialError> {
     // Read again each time: the kubelet renews the one, an administrator the other.
     let read = |path: &std::path::PathBuf| {
         std::fs::read_to_string(path).map_err(|error| DialError::Credentials(path.clone(), error))
@@ -60,7 +71,7 @@ pub(super) async fn attach(
     let connect = |error| DialError::Connect(address, error);
     let tls =
         ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority)).domain_name(&settings.server_name);
-    let channel = Endpoint::from_shared(format!("https://{address}"))
+    let endpoint = Endpoint::from_shared(format!("https://{address}"))
         .map_err(connect)?
         .tls_config(tls)
         .map_err(connect)?
@@ -68,19 +79,21 @@ pub(super) async fn attach(
         .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .connect()
-        .await
-        .map_err(connect)?;
-    let mut client = AgentLinkClient::new(channel)
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let mut request = Request::new(UnboundedReceiverStream::new(outgoing));
-    request.metadata_mut().insert("authorization", bearer);
-    let attached = tokio::time::timeout(CONNECT_TIMEOUT, client.attach(request)).await;
-    match attached {
-        Ok(Ok(response)) => Ok(response.into_inner()),
-        Ok(Err(status)) => Err(DialError::Attach(address, format!("{}: {}", status.code(), status.message()))),
+        .keep_alive_while_idle(true);
+    let attach = async {
+        let mut client = AgentLinkClient::new(endpoint.connect().await.map_err(connect)?)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let (outgoing, messages) = mpsc::unbounded_channel();
+        let mut request = Request::new(UnboundedReceiverStream::new(messages));
+        request.metadata_mut().insert("authorization", bearer);
+        let refused = |status: Status| DialError::Attach(address, format!("{}: {}", status.code(), status.message()));
+        let incoming = client.attach(request).await.map_err(refused)?.into_inner();
+        Ok(Attached { outgoing, incoming })
+    };
+    // A controller that is stopped still gets its connections accepted, by the kernel; answer it does not.
+    match tokio::time::timeout(ATTACH_TIMEOUT, attach).await {
+        Ok(attached) => attached,
         Err(_) => Err(DialError::Attach(address, "it did not answer in time".to_owned())),
     }
 }

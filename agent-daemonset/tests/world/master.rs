@@ -20,6 +20,7 @@ type Outgoing = mpsc::UnboundedSender<Result<v1::FromMaster, Status>>;
 pub struct Master {
     pub port: u16,
     shared: Arc<Shared>,
+    identity: Identity,
 }
 
 struct Shared {
@@ -54,8 +55,7 @@ impl Master {
             .unwrap();
         let identity = Identity::from_pem(certificate.pem(), key.serialize_pem());
 
-        let address = std::env::var("PROFFER_TEST_LISTEN").unwrap_or_else(|_| "127.0.0.1:0".to_owned());
-        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = State {
             epoch: 1,
@@ -69,10 +69,24 @@ impl Master {
             Arc::new(Shared { state: Mutex::new(state), changed: watch::Sender::new(0), pod_uid: pod_uid.to_owned() });
         let service = AgentLinkServer::new(Service(Arc::clone(&shared)));
         let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
-        let server =
-            Server::builder().tls_config(ServerTlsConfig::new().identity(identity)).unwrap().add_service(service);
+        let server = Server::builder()
+            .tls_config(ServerTlsConfig::new().identity(identity.clone()))
+            .unwrap()
+            .add_service(service);
         tokio::spawn(server.serve_with_incoming(incoming));
-        Self { port, shared }
+        Self { port, shared, identity }
+    }
+
+    /// Starts a standby that knows this one to lead; its port.
+    pub async fn start_standby(&self) -> u16 {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
+        let service = AgentLinkServer::new(Standby(format!("127.0.0.1:{}", self.port)));
+        let tls = ServerTlsConfig::new().identity(self.identity.clone());
+        let server = Server::builder().tls_config(tls).unwrap().add_service(service);
+        tokio::spawn(server.serve_with_incoming(incoming));
+        port
     }
 
     /// From now on the master leads in this epoch; the stream of the old one is closed.
@@ -244,6 +258,19 @@ impl AgentLink for Service {
             }
         });
         Ok(Response::new(Box::pin(UnboundedReceiverStream::new(receiver))))
+    }
+}
+
+struct Standby(String);
+
+#[tonic::async_trait]
+impl AgentLink for Standby {
+    type AttachStream = Pin<Box<dyn Stream<Item = Result<v1::FromMaster, Status>> + Send>>;
+
+    async fn attach(&self, _: Request<Streaming<v1::FromAgent>>) -> Result<Response<Self::AttachStream>, Status> {
+        let not_leader = from_master::Message::NotLeader(v1::NotLeader { leader: self.0.clone() });
+        let messages = [Ok(v1::FromMaster { message: Some(not_leader) })];
+        Ok(Response::new(Box::pin(tokio_stream::iter(messages))))
     }
 }
 

@@ -22,6 +22,8 @@ pub struct World {
     pub slot: Slot,
     pub master: Master,
     pub agent: Child,
+    /// Where the agent looks for controllers.
+    pub controller_port: u16,
     flags: Vec<String>,
 }
 
@@ -86,8 +88,9 @@ impl World {
         let slot = Slot::new(count);
         let master = Master::start(&directory, &slot.pod_uid).await;
         let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let agent = start_agent(&directory, &master, &flags);
-        let world = Self { directory, slot, master, agent, flags };
+        let controller_port = master.port;
+        let agent = start_agent(&directory, controller_port, &flags);
+        let world = Self { directory, slot, master, agent, controller_port, flags };
         world.master.registered().await;
         world.master.attached().await;
         world
@@ -106,7 +109,7 @@ impl World {
     }
 
     pub async fn start_agent(&mut self) {
-        self.agent = start_agent(&self.directory, &self.master, &self.flags);
+        self.agent = start_agent(&self.directory, self.controller_port, &self.flags);
         self.master.registered().await;
     }
 
@@ -131,7 +134,6 @@ impl World {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.agent.id())).unwrap();
         let (_, fields) = stat.rsplit_once(')').unwrap();
         // utime, stime, cutime, cstime; a clock tick is 10 ms wherever Linux runs today.
-        println!("{:?}", fields.split_whitespace().skip(11).take(4).collect::<Vec<_>>());
         let ticks: u64 = fields.split_whitespace().skip(11).take(4).map(|field| field.parse::<u64>().unwrap()).sum();
         Duration::from_millis(ticks * 10)
     }
@@ -185,7 +187,7 @@ fn make_userland(userland: &Path) {
     std::fs::write(userland.join("etc/group"), "root:x:0:\nnogroup:x:65534:\n").unwrap();
 }
 
-fn start_agent(directory: &Path, master: &Master, flags: &[String]) -> Child {
+fn start_agent(directory: &Path, controller_port: u16, flags: &[String]) -> Child {
     let log = std::fs::File::options().create(true).append(true).open(directory.join("agent.log")).unwrap();
     // Other builds of the same programs can be put to these tests: static ones, optimised ones.
     let agent = match std::env::var_os("PROFFER_TEST_BINARIES") {
@@ -194,7 +196,7 @@ fn start_agent(directory: &Path, master: &Master, flags: &[String]) -> Child {
     };
     Command::new(agent)
         .arg("--controller")
-        .arg(format!("localhost:{}", master.port))
+        .arg(format!("localhost:{controller_port}"))
         .args([
             "--server-name",
             "proffer-controller.test.svc",

@@ -151,6 +151,8 @@ impl Elector {
 
     /// One look at the Lease and what follows from it.
     async fn try_once(&mut self, role: Role, within: Duration) -> Result<Outcome, ElectorError> {
+        // As client-go's users have it: a connection that is stuck must leave time for a second try on another.
+        let within = within.min(self.timings.renew_deadline / 2);
         if let Ok(outcome) = tokio::time::timeout(within, self.look_and_act(role)).await {
             outcome
         } else {
@@ -203,7 +205,8 @@ impl Elector {
     fn see(&mut self, lease: Option<Lease>) {
         self.observed.see(lease.as_ref().map(LeaseRecord::from), Boot::now());
         self.newest = lease;
-        self.highest = self.highest.max(self.observed.record.as_ref().map(|record| record.transitions).unwrap_or_default());
+        self.highest =
+            self.highest.max(self.observed.record.as_ref().map(|record| record.transitions).unwrap_or_default());
         let holder = self.observed.record.as_ref().and_then(|record| record.holder.as_deref()?.parse().ok());
         self.holder.send_if_modified(|known| {
             let changed = *known != holder;

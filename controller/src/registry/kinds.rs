@@ -103,7 +103,7 @@ impl Kind for Task {
     fn index(shelves: &mut Shelves, change: &Change<Self>) {
         let (Change::Applied(entry) | Change::Deleted(entry)) = change;
         if matches!(change, Change::Deleted(_)) {
-            shelves.told.remove(&object_key(entry));
+            shelves.own.remove(&object_key(entry));
         }
         let sandbox = entry.value().ok().and_then(|task| task.status.as_ref()?.sandbox.clone());
         let Some(sandbox) = sandbox.filter(|sandbox| !sandbox.is_empty()) else { return };

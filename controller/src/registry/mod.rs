@@ -33,7 +33,7 @@ use tokio::sync::{Notify, mpsc};
 pub enum Heard {
     /// Something for the master.
     Event(Event),
-    /// A Task for the master, and the version that it is of; see [`Registry::told_task`].
+    /// A Task for the master, and the version that it is of.
     Task(Event, Arc<Entry<Task>>),
     /// An Offer object of an earlier leader: void, to be deleted.
     VoidOffer(OfferId),
@@ -63,8 +63,8 @@ pub struct Shelves {
     pub(super) agents: Shelf<Agent>,
     pub(super) nodes: Shelf<Node>,
     pub(super) pods: Shelf<Pod>,
-    /// The version of each task that the master was told last, or wrote itself.
-    told: HashMap<ObjectKey, Arc<Entry<Task>>>,
+    /// The version of each task whose status this process wrote last.
+    own: HashMap<ObjectKey, Arc<Entry<Task>>>,
     /// Sandboxes of tasks, by their path.
     pub(super) sandboxes: HashMap<String, ObjectKey>,
     /// The highest epoch in any object ever seen.
@@ -103,37 +103,16 @@ impl Registry {
     pub fn absorb_task(&self, entry: Entry<Task>) {
         let mut shelves = self.lock();
         for change in put(&mut shelves, entry) {
-            shelves.tell_of_task(&change);
+            if let Change::Applied(entry) = change {
+                shelves.own.insert(shelf::object_key(&entry), entry);
+            }
         }
     }
 
-    /// Takes in the answer to a write of a task's metadata: the master hears of it, but knows its status already.
-    pub fn observe_own_task(&self, entry: Entry<Task>) {
-        let mut shelves = self.lock();
-        let changes = put(&mut shelves, entry);
-        for change in &changes {
-            shelves.tell_of_task(change);
-        }
-        self.tell(&shelves, &changes);
-    }
-
-    /// The master has been told this version of a task.
-    pub fn task_told(&self, entry: &Arc<Entry<Task>>) {
-        let mut shelves = self.lock();
-        let key = shelf::object_key(entry);
-        if shelves.tasks.get(&key).is_none() {
-            return;
-        }
-        // Told of a version that is older than an own write which it knows of anyway.
-        if shelves.told.get(&key).is_none_or(|known| known.version() < entry.version()) {
-            shelves.told.insert(key, Arc::clone(entry));
-        }
-    }
-
-    /// The version of a task that the master knows: what it decides is decided on this one.
+    /// The version of a task that this process wrote the status of last.
     #[must_use]
-    pub fn told_task(&self, key: &ObjectKey) -> Option<Arc<Entry<Task>>> {
-        self.lock().told.get(key).cloned()
+    pub fn own_task(&self, key: &ObjectKey) -> Option<Arc<Entry<Task>>> {
+        self.lock().own.get(key).cloned()
     }
 
     /// Takes in that an object was deleted; `last` is its last version.
@@ -229,14 +208,6 @@ impl Registry {
     fn lock(&self) -> MutexGuard<'_, Shelves> {
         // A panic elsewhere aborts the process; what is in the shelves is whole either way.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Shelves {
-    fn tell_of_task(&mut self, change: &Change<Task>) {
-        if let Change::Applied(entry) = change {
-            self.told.insert(shelf::object_key(entry), Arc::clone(entry));
-        }
     }
 }
 

@@ -126,7 +126,7 @@ async fn settle<K: Kind>(registry: &Registry, client: &Client, doubtful: Vec<Obj
             Ok(None) => registry.delete(&*known),
             // The object stays as it is known; the watch that follows this list tells what happens to it next.
             Err(error) => {
-                tracing::warn!(%key, error = &error as &dyn std::error::Error, "an object cannot be looked at")
+                tracing::warn!(%key, error = &error as &dyn std::error::Error, "an object cannot be looked at");
             }
         }
     }

@@ -8,11 +8,12 @@ use crate::agent_link::Links;
 use crate::clock::{Boot, Clock};
 use crate::leader::Guard;
 use crate::metrics::Metrics;
-use crate::registry::{Heard, Registry};
-use crate::writer::{Notices, Op};
+use crate::registry::{Entry, Heard};
+use crate::writer::{Basis, Notices, Op};
 use hops::Hops;
 use proffer_agent_link::v1::LaunchTimes;
-use proffer_master::{Effect, Event, Master, MasterConfig, Notice, Session, ToAgent, WriteId, WriteOutcome};
+use proffer_crds::Task;
+use proffer_master::{Effect, Event, Master, MasterConfig, Notice, ObjectKey, Session, ToAgent, WriteId, WriteOutcome};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -34,8 +35,10 @@ pub struct Inbox {
 /// The receiving ends of an [`Inbox`].
 #[derive(Debug)]
 pub struct Outlets {
-    heard: mpsc::UnboundedReceiver<Heard>,
-    agents: mpsc::Receiver<Arrived>,
+    /// What the registry and the writer told.
+    pub heard: mpsc::UnboundedReceiver<Heard>,
+    /// What agents told.
+    pub agents: mpsc::Receiver<Arrived>,
 }
 
 /// An inbox and its receiving ends.
@@ -68,11 +71,12 @@ pub struct Runner {
     master: Master,
     clock: Clock,
     guard: Guard,
-    registry: Arc<Registry>,
     links: Arc<Links>,
     writer: mpsc::UnboundedSender<Op>,
     notices: Notices,
     metrics: Arc<Metrics>,
+    /// The version of each task that the master was told last: what it decides is decided on this one.
+    told: HashMap<ObjectKey, Arc<Entry<Task>>>,
     /// Writes that have not ended, and what waits for each.
     writes: HashMap<WriteId, Vec<(Session, ToAgent)>>,
     hops: Hops,
@@ -83,8 +87,6 @@ pub struct Runner {
 pub struct Reach {
     /// Ends the process when it does not lead any more.
     pub guard: Guard,
-    /// The newest objects.
-    pub registry: Arc<Registry>,
     /// The agents.
     pub links: Arc<Links>,
     /// The writer.
@@ -99,15 +101,15 @@ impl Runner {
     /// A runner of a new master. `recovered` fires when [`Event::Recovered`] has been handled.
     #[must_use]
     pub fn new(config: MasterConfig, clock: Clock, reach: Reach, recovered: oneshot::Sender<()>) -> Self {
-        let Reach { guard, registry, links, writer, notices, metrics } = reach;
+        let Reach { guard, links, writer, notices, metrics } = reach;
         Self {
             master: Master::new(config),
             clock,
             guard,
-            registry,
             links,
             writer,
             notices,
+            told: HashMap::new(),
             hops: Hops::new(Arc::clone(&metrics)),
             metrics,
             writes: HashMap::new(),
@@ -159,7 +161,9 @@ impl Runner {
         match heard {
             Heard::Event(event) => self.handle(event),
             Heard::Task(event, entry) => {
-                self.registry.task_told(&entry);
+                if let Event::TaskApplied(task) = &event {
+                    self.told.insert(task.id.key.clone(), entry);
+                }
                 self.handle(event);
             }
             Heard::VoidOffer(offer) => self.write(Op::DeleteOffer(offer)),
@@ -174,6 +178,9 @@ impl Runner {
     fn handle(&mut self, event: Event) {
         if let Event::Written { write, outcome } = &event {
             self.release(*write, outcome);
+        }
+        if let Event::TaskDeleted(task) = &event {
+            self.told.remove(&task.key);
         }
         self.hops.event(&event);
         let recovered = event == Event::Recovered;
@@ -217,10 +224,11 @@ impl Runner {
         match effect {
             Effect::WriteTask { write, task, record, awaited } => {
                 self.hops.decided(write, &task, &record);
-                self.write(Op::TaskStatus { writes: vec![write], task, record, awaited });
+                let basis = Basis(self.told.get(&task.key).cloned());
+                self.write(Op::TaskStatus { writes: vec![write], task, record, basis, awaited });
             }
             Effect::AdoptTask { task, framework, finalizer } => {
-                self.write(Op::AdoptTask { task, framework, finalizer })
+                self.write(Op::AdoptTask { task, framework, finalizer });
             }
             Effect::ReleaseTask(task) => self.write(Op::ReleaseTask(task)),
             Effect::DeleteTask(task) => self.write(Op::DeleteTask(task)),
@@ -232,9 +240,9 @@ impl Runner {
             Effect::Send { session, message, after: None, .. } => self.send(session, message),
             Effect::Send { agent, session, message, after: Some(write) } => {
                 if let Some(waiting) = self.writes.get_mut(&write) {
-                    waiting.push((session, message))
+                    waiting.push((session, message));
                 } else {
-                    tracing::error!(%agent, write = write.0, "a message waits for a write that is not under way: dropped")
+                    tracing::error!(%agent, write = write.0, "a message waits for a write that is not under way: dropped");
                 }
             }
             Effect::Disconnect { session, why, .. } => self.links.disconnect(session, &why),

@@ -61,15 +61,17 @@ mod tests {
     fn slots_are_made_resized_and_left_alone() {
         let size = Size { cpu: Amount::from_units(1), memory: Amount::from_units(1024) };
         let same = "cpu=1,memory=1024Mi";
-        for (case, pod, expected) in vec![
+        let table: [(&str, Option<(&str, &str, &str)>, Step); 7] = [
             ("none", None, Step::Create(size)),
-            ("as configured", Some(pod("Running", "1", same)), Step::Keep),
-            ("resized by hand", Some(pod("Running", "2", same)), Step::Keep),
-            ("configured anew", Some(pod("Running", "1500m", "cpu=1500m,memory=1024Mi")), Step::Resize(size)),
-            ("resized, not written down", Some(pod("Running", "1", "cpu=1500m,memory=1024Mi")), Step::Annotate(size)),
-            ("waits for room", Some(pod("Pending", "4", "cpu=4,memory=1024Mi")), Step::Resize(size)),
-            ("evicted", Some(pod("Failed", "1", same)), Step::Delete { uid: "u1".to_owned() }),
-        ] {
+            ("as configured", Some(("Running", "1", same)), Step::Keep),
+            ("resized by hand", Some(("Running", "2", same)), Step::Keep),
+            ("configured anew", Some(("Running", "1500m", "cpu=1500m,memory=1024Mi")), Step::Resize(size)),
+            ("resized, not written down", Some(("Running", "1", "cpu=1500m,memory=1024Mi")), Step::Annotate(size)),
+            ("waits for room", Some(("Pending", "4", "cpu=4,memory=1024Mi")), Step::Resize(size)),
+            ("evicted", Some(("Failed", "1", same)), Step::Delete { uid: "u1".to_owned() }),
+        ];
+        for (case, slot, expected) in table {
+            let pod = slot.map(|(phase, cpu, applied)| pod(phase, cpu, applied));
             assert_eq!(plan(pod.as_ref(), size), expected, "{case}");
         }
     }

@@ -42,7 +42,9 @@ impl Executor {
     pub async fn execute(&self, op: Op) {
         let began = Boot::now();
         let (kind, writes, outcome) = match op {
-            Op::TaskStatus { writes, task, record, .. } => ("task", writes, self.task_status(&task, &record).await),
+            Op::TaskStatus { writes, task, record, basis, .. } => {
+                ("task", writes, self.task_status(&task, &record, &basis).await)
+            }
             Op::AdoptTask { task, framework, finalizer } => {
                 ("task-adopt", vec![], self.adopt_task(&task, &framework, finalizer).await)
             }

@@ -22,4 +22,4 @@ mod task;
 pub use execute::Executor;
 pub use notices::Notices;
 pub use pool::start;
-pub use queue::{Op, Queue, Subject};
+pub use queue::{Basis, Op, Queue, Subject};

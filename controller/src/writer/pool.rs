@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// Starts the pool. What is sent to it gets written as soon as its turn comes.
+/// Starts the pool in `tasks`, with which it ends. What is sent to it gets written as soon as its turn comes.
 #[must_use]
-pub fn start(executor: Executor, at_once: usize) -> mpsc::UnboundedSender<Op> {
+pub fn start(executor: Executor, at_once: usize, tasks: &mut JoinSet<()>) -> mpsc::UnboundedSender<Op> {
     let (sender, receiver) = mpsc::unbounded_channel();
-    tokio::spawn(run(Arc::new(executor), at_once.max(1), receiver));
+    tasks.spawn(run(Arc::new(executor), at_once.max(1), receiver));
     sender
 }
 

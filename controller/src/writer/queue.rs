@@ -1,9 +1,12 @@
 //! What waits to be written. Pure: no write happens here.
 
+use crate::registry::Entry;
+use proffer_crds::Task;
 use proffer_master::{
     AgentRecord, FrameworkRecord, ObjectKey, OfferEnd, OfferId, OfferRecord, TaskId, TaskRecord, WriteId,
 };
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 /// After so many awaited writes in a row, one other goes first, so that none waits for ever.
 const AWAITED_IN_A_ROW: u32 = 8;
@@ -19,6 +22,8 @@ pub enum Op {
         task: TaskId,
         /// The whole new status.
         record: Box<TaskRecord>,
+        /// The version that the master knew when it decided on this.
+        basis: Basis,
         /// Whether something waits for it.
         awaited: bool,
     },
@@ -57,6 +62,17 @@ pub enum Op {
     Framework(Box<FrameworkRecord>),
     /// An agent's status.
     Agent(Box<AgentRecord>),
+}
+
+/// A version of a task: what a decision was based on.
+#[derive(Clone, Debug, Default)]
+pub struct Basis(pub Option<Arc<Entry<Task>>>);
+
+impl PartialEq for Basis {
+    fn eq(&self, other: &Self) -> bool {
+        let version = |basis: &Self| basis.0.as_ref().map(|entry| entry.version());
+        version(self) == version(other)
+    }
 }
 
 /// The object that an operation is about. Operations on one object never run at the same time.
@@ -179,20 +195,21 @@ impl Queue {
 /// Puts an operation behind those on the same object, or in the place of one that it makes needless.
 fn merge(waiting: &mut VecDeque<Op>, op: Op) {
     match op {
-        Op::TaskStatus { writes, task, record, awaited } => {
+        Op::TaskStatus { writes, task, record, basis, awaited } => {
             let replaced = waiting.iter_mut().rev().find_map(|known| match known {
-                Op::TaskStatus { writes, task: same, record, awaited } if *same == task && !*awaited => {
-                    Some((writes, record, awaited))
+                Op::TaskStatus { writes, task: same, record, basis, awaited } if *same == task && !*awaited => {
+                    Some((writes, record, basis, awaited))
                 }
                 _ => None,
             });
             match replaced {
-                Some((known_writes, known_record, known_awaited)) => {
+                Some((known_writes, known_record, known_basis, known_awaited)) => {
                     known_writes.extend(writes);
                     *known_record = record;
+                    *known_basis = basis;
                     *known_awaited = awaited;
                 }
-                None => waiting.push_back(Op::TaskStatus { writes, task, record, awaited }),
+                None => waiting.push_back(Op::TaskStatus { writes, task, record, basis, awaited }),
             }
         }
         Op::Framework(record) => {
@@ -242,7 +259,13 @@ mod tests {
             completed_at: None,
             epoch: Epoch(1),
         };
-        Op::TaskStatus { writes: vec![WriteId(write)], task: task(name), record: Box::new(record), awaited }
+        Op::TaskStatus {
+            writes: vec![WriteId(write)],
+            task: task(name),
+            record: Box::new(record),
+            basis: Basis::default(),
+            awaited,
+        }
     }
 
     fn framework(pending: usize) -> Op {

@@ -2,6 +2,7 @@
 
 use super::backoff::{Backoff, Failure, request};
 use super::execute::Executor;
+use super::queue::Basis;
 use crate::records;
 use crate::registry::Entry;
 use k8s_openapi::jiff::Timestamp;
@@ -24,10 +25,9 @@ impl Executor {
     }
 
     /// Writes a task's status, unless somebody else wrote it since the master decided.
-    pub(super) async fn task_status(&self, task: &TaskId, record: &TaskRecord) -> WriteOutcome {
-        // What the master knew when it decided. A version that it has not been told yet must not be overwritten unseen.
-        let Some(told) = self.registry.told_task(&task.key) else { return WriteOutcome::Gone };
-        let decided_on = status_of(&told).cloned();
+    pub(super) async fn task_status(&self, task: &TaskId, record: &TaskRecord, basis: &Basis) -> WriteOutcome {
+        // A version that the master had not been told when it decided must not be overwritten unseen.
+        let Some(basis) = &basis.0 else { return WriteOutcome::Gone };
         let mut backoff = Backoff::default();
         loop {
             let Some(entry) = self.known_task(task) else { return WriteOutcome::Gone };
@@ -36,8 +36,11 @@ impl Executor {
             if before == Some(&wanted) {
                 return WriteOutcome::Done;
             }
-            let ours = before.is_some_and(|before| written_by_this(before, &wanted));
-            if before != decided_on.as_ref() && !ours {
+            let own = self.registry.own_task(&task.key).filter(|own| own.version() >= basis.version());
+            let known = before == status_of(basis)
+                || own.is_some_and(|own| before == status_of(&own))
+                || before.is_some_and(|before| written_by_this(before, &wanted));
+            if !known {
                 return WriteOutcome::Conflict;
             }
             self.guard.check();
@@ -171,7 +174,7 @@ impl Executor {
             self.guard.check();
             match request(api.patch(&task.key.name, &PatchParams::default(), &patch)).await {
                 Ok(object) => {
-                    self.registry.observe_own_task(Entry::new(object));
+                    self.registry.observe(Entry::new(object));
                     return WriteOutcome::Done;
                 }
                 Err(Failure::NotFound) => return WriteOutcome::Gone,

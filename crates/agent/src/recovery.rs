@@ -82,7 +82,7 @@ impl Agent {
             }),
             Record::Acknowledged { uid, uuid } => self.replay_acknowledged(&uid, uuid),
             Record::Retained { last } => {
-                self.retained.insert(last.task.uid.clone(), Retained { last: *last });
+                self.retained.insert(last.task.uid.clone(), Retained { last: *last, not_before: Duration::ZERO });
             }
             Record::Collected { uid } => {
                 self.retained.remove(&uid);

@@ -89,8 +89,10 @@ impl Task {
 }
 
 /// A task that is over for the master; its sandbox is kept for people.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Retained {
     /// Its last update.
     pub(crate) last: Update,
+    /// When its removal may be asked for (again), in monotonic time.
+    pub(crate) not_before: Duration,
 }

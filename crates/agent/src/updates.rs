@@ -102,7 +102,7 @@ impl Agent {
     /// The master needs the task no more; its sandbox stays for people.
     pub(crate) fn retain(&mut self, uid: &str, last: crate::message::Update) {
         self.tasks.remove(uid);
-        self.retained.insert(uid.to_owned(), Retained { last });
+        self.retained.insert(uid.to_owned(), Retained { last, not_before: Duration::ZERO });
     }
 
     /// Answers with the status of a task if it is known: the pending update, or the newest status.

@@ -65,7 +65,13 @@ impl<A: Name, F: Name> Allocator<A, F> {
     /// The part of the cluster that the framework holds or is offered.
     #[must_use]
     pub fn share(&self, framework: &F) -> Share {
-        self.claims.get(framework).map(|claim| Share::dominant(claim, &self.cluster)).unwrap_or_default()
+        self.claims.get(framework).map(|claim| self.share_of(claim)).unwrap_or_default()
+    }
+
+    /// The part of the cluster that `resources` are.
+    #[must_use]
+    pub fn share_of(&self, resources: &Resources) -> Share {
+        Share::dominant(resources, &self.cluster)
     }
 
     /// Says what an agent has and whether it may be used; an unknown agent becomes known.

@@ -102,10 +102,13 @@ impl Master {
     pub(crate) fn agent_changed(&mut self, agent: &AgentName) {
         let Some(known) = self.agents.get(agent) else { return };
         let (total, ready) = (known.total(), known.can_launch() && !known.deactivated);
-        let fits =
-            self.allocator.agent(agent).is_none_or(|books| total.contains(&books.allocated().plus(books.offered())));
+        let fits = self.allocator.agent(agent).is_none_or(|books| books.fits_in(&total));
         if !ready || !fits {
-            let why = if ready { format!("agent {agent} shrank") } else { format!("agent {agent} cannot be used now") };
+            let why = if ready {
+                format!("agent {agent} has less than it had")
+            } else {
+                format!("agent {agent} cannot be used now")
+            };
             for offer in self.offers_of(agent) {
                 self.rescind(&offer, why.clone());
             }

@@ -52,9 +52,14 @@ impl Master {
         let Some(framework) = self.frameworks.get_mut(key).filter(|framework| framework.uid() == Some(uid)) else {
             return;
         };
-        framework.object = None;
         framework.written = None;
         framework.capped = false;
+        // Tasks that were not adopted yet get their owner now: the garbage collector then deletes them like the others.
+        for id in self.tasks_of(key) {
+            let placed = self.tasks.get(&id).is_some_and(|task| task.placed().is_some());
+            self.adopt(&id, placed);
+        }
+        self.framework_mut(key).object = None;
         for offer in self.offers_to(key) {
             self.drop_offer(&offer);
         }

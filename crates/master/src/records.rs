@@ -6,6 +6,7 @@ use crate::ids::{AgentName, ObjectKey};
 use crate::master::Master;
 use crate::record::{AgentRecord, FrameworkRecord, Readiness};
 use crate::state::Framework;
+use crate::timers::Timer;
 use proffer_allocator::Strategy;
 
 impl Master {
@@ -25,6 +26,10 @@ impl Master {
             }
         }
         for agent in std::mem::take(&mut self.changed_agents) {
+            // A new leader leaves agents a moment to come before it says that they have not.
+            if self.timers.is_set(&Timer::AgentLate(agent.clone())) {
+                continue;
+            }
             let Some(record) = self.agent_record(&agent) else { continue };
             let Some(known) = self.agents.get_mut(&agent) else { continue };
             if known.written.as_ref() != Some(&record) {

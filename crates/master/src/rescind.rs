@@ -67,9 +67,7 @@ impl Master {
 
     /// How much of the cluster an offer holds.
     fn cost(&self, id: &OfferId) -> Option<Share> {
-        let offer = self.offers.get(id)?;
-        let total = self.allocator.agent(&offer.agent)?.total();
-        Some(Share::dominant(&offer.resources, total))
+        self.offers.get(id).map(|offer| self.allocator.share_of(&offer.resources))
     }
 
     fn would_help(&self, id: &OfferId, demand: &Demand) -> bool {

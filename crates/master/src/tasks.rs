@@ -217,8 +217,10 @@ impl Master {
             Phase::Placed(placed) if placed.launch.is_some() => {}
             Phase::Placed(placed) => {
                 let agent = placed.agent.clone();
-                if self.agents.get(&agent).and_then(crate::state::Agent::session).is_some() {
-                    // What the agent said here is newer.
+                let ended = record.state.is_some_and(TaskState::is_terminal);
+                if !ended && self.agents.get(&agent).and_then(crate::state::Agent::session).is_some() {
+                    // What the agent said here is at least as new; but an end counts whoever recorded it, since the
+                    // agent may have gone from here to that leader and have been acknowledged there.
                     self.write_note(id);
                 } else {
                     self.vacate(id);

@@ -70,11 +70,16 @@ impl Timers {
         due
     }
 
+    /// Whether `timer` has a deadline.
+    pub(crate) fn is_set(&self, timer: &Timer) -> bool {
+        self.deadlines.contains_key(timer)
+    }
+
     /// Whether something will be done about an offer.
     pub(crate) fn is_set_for_offer(&self, offer: &OfferId) -> bool {
         [Timer::OfferExpires, Timer::ReplyDue, Timer::OfferForgotten]
             .into_iter()
-            .any(|timer| self.deadlines.contains_key(&timer(offer.clone())))
+            .any(|timer| self.is_set(&timer(offer.clone())))
     }
 
     /// The earliest deadline.

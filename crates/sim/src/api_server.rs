@@ -7,12 +7,17 @@ use proffer_master::{
 };
 use std::collections::BTreeMap;
 
+/// The version of a task's status, and its object's revision.
+pub(crate) type Versions = (u64, u64);
+
 /// A Task object.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredTask {
     pub(crate) object: TaskObject,
     /// Grows with every write of its status.
     pub(crate) version: u64,
+    /// Grows with every change of any object (`metadata.resourceVersion`).
+    pub(crate) revision: u64,
 }
 
 /// A write of a task's status that a leader asked for.
@@ -45,18 +50,20 @@ pub(crate) struct ApiServer {
     pub(crate) agents: BTreeMap<AgentName, AgentRecord>,
     /// Offers that wait for a reply.
     pub(crate) offers: BTreeMap<OfferId, OfferRecord>,
-    /// What the watches have not been told yet, with the version of a task's status.
-    changes: Vec<(Event, u64)>,
+    revision: u64,
+    /// What the watches have not been told yet, with the versions of a task.
+    changes: Vec<(Event, Versions)>,
 }
 
 impl ApiServer {
-    pub(crate) fn take_changes(&mut self) -> Vec<(Event, u64)> {
+    pub(crate) fn take_changes(&mut self) -> Vec<(Event, Versions)> {
         std::mem::take(&mut self.changes)
     }
 
     pub(crate) fn create_task(&mut self, object: TaskObject) {
-        self.changes.push((Event::TaskApplied(Box::new(object.clone())), 0));
-        self.tasks.insert(object.id.clone(), StoredTask { object, version: 0 });
+        let id = object.id.clone();
+        self.tasks.insert(id.clone(), StoredTask { object, version: 0, revision: 0 });
+        self.changed(&id);
     }
 
     /// `kubectl delete`.
@@ -64,10 +71,10 @@ impl ApiServer {
         let Some(stored) = self.tasks.get_mut(id) else { return };
         if stored.object.finalizer {
             stored.object.deleting = true;
-            self.changes.push((Event::TaskApplied(Box::new(stored.object.clone())), stored.version));
+            self.changed(id);
         } else {
             self.tasks.remove(id);
-            self.changes.push((Event::TaskDeleted(id.clone()), 0));
+            self.changes.push((Event::TaskDeleted(id.clone()), (0, 0)));
         }
     }
 
@@ -84,7 +91,7 @@ impl ApiServer {
         let Some(stored) = self.tasks.get_mut(id) else { return };
         stored.object.owner = Some(owner);
         stored.object.finalizer |= finalizer && !stored.object.deleting;
-        self.changes.push((Event::TaskApplied(Box::new(stored.object.clone())), stored.version));
+        self.changed(id);
     }
 
     /// Stores a status if nobody else did meanwhile, and never lets the epoch go down. Gives what it replaced.
@@ -96,8 +103,17 @@ impl ApiServer {
         }
         stored.version += 1;
         let before = stored.object.record.replace(write.record.clone());
-        self.changes.push((Event::TaskApplied(Box::new(stored.object.clone())), stored.version));
-        (Answer::Stored(stored.version), before)
+        let version = stored.version;
+        self.changed(&write.task);
+        (Answer::Stored(version), before)
+    }
+
+    fn changed(&mut self, id: &TaskId) {
+        let Some(stored) = self.tasks.get_mut(id) else { return };
+        self.revision += 1;
+        stored.revision = self.revision;
+        let versions = (stored.version, stored.revision);
+        self.changes.push((Event::TaskApplied(Box::new(stored.object.clone())), versions));
     }
 
     pub(crate) fn create_offer(&mut self, offer: OfferRecord) {
@@ -107,7 +123,7 @@ impl ApiServer {
     pub(crate) fn write_agent(&mut self, record: AgentRecord) {
         let stored = self.agents.get(&record.agent).map_or(Epoch(0), |record| record.epoch);
         if record.epoch >= stored {
-            self.changes.push((Self::agent_event(&record), 0));
+            self.changes.push((Self::agent_event(&record), (0, 0)));
             self.agents.insert(record.agent.clone(), record);
         }
     }

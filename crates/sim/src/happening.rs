@@ -1,6 +1,6 @@
 //! What may happen next, in the order of its time.
 
-use crate::api_server::{Answer, StatusWrite};
+use crate::api_server::{Answer, StatusWrite, Versions};
 use crate::link::{LinkId, Message};
 use proffer_master::{Event, OfferId, TaskId, Time, WriteId};
 use std::cmp::Reverse;
@@ -13,8 +13,8 @@ pub(crate) struct LeaderId(pub(crate) usize);
 /// Something that happens at a time.
 #[derive(Debug)]
 pub(crate) enum Happening {
-    /// A watch tells a leader something, with the version of a task's status.
-    Told(LeaderId, Box<Event>, u64),
+    /// A watch tells a leader something, with the versions of a task.
+    Told(LeaderId, Box<Event>, Versions),
     /// Time passes for a leader.
     LeaderTick(LeaderId),
     /// A status write reaches the API server.

@@ -1,5 +1,6 @@
 //! A controller process that leads, or believes that it does: the real master and what is round it.
 
+use crate::api_server::Versions;
 use crate::happening::{Happening, LeaderId};
 use crate::link::{LinkId, Message};
 use crate::node::Node;
@@ -66,7 +67,7 @@ impl Simulation {
         self.api.offers.retain(|_, offer| offer.epoch >= epoch);
         let mut listed: Vec<Event> = self.api.frameworks.values().cloned().map(Event::FrameworkApplied).collect();
         for (task, stored) in &self.api.tasks {
-            self.leaders[id.0].writer.known(task, stored.version);
+            self.leaders[id.0].writer.known(task, (stored.version, stored.revision));
             listed.push(Event::TaskApplied(Box::new(stored.object.clone())));
         }
         listed.extend(self.api.agents.values().map(crate::api_server::ApiServer::agent_event));
@@ -93,9 +94,12 @@ impl Simulation {
         self.leader_event(id, Event::Tick);
     }
 
-    pub(crate) fn watch_tells(&mut self, id: LeaderId, event: Event, version: u64) {
-        if let Event::TaskApplied(object) = &event {
-            self.leaders[id.0].writer.known(&object.id, version);
+    pub(crate) fn watch_tells(&mut self, id: LeaderId, event: Event, versions: Versions) {
+        if let Event::TaskApplied(object) = &event
+            && !self.leaders[id.0].writer.known(&object.id, versions)
+        {
+            // Older than what was read live meanwhile: time does not go back.
+            return;
         }
         self.leader_event(id, event);
     }

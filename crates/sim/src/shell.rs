@@ -1,7 +1,7 @@
 //! How a leader's writes reach the API server: one at a time for each task, each only onto the status that the master
 //! knew when it decided, and with an honest answer even when the API server's own was lost.
 
-use crate::api_server::{Answer, StatusWrite};
+use crate::api_server::{Answer, StatusWrite, Versions};
 use crate::happening::{Happening, LeaderId};
 use crate::simulation::Simulation;
 use proffer_master::{AgentName, Event, Session, TaskId, TaskRecord, ToAgent, WriteId, WriteOutcome};
@@ -11,8 +11,8 @@ use std::time::Duration;
 /// The writes of one leader.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
-    /// The version of each task's status that the master was told, or that was written for it.
-    known: BTreeMap<TaskId, u64>,
+    /// The versions of each task that the master was told, or that were written for it.
+    known: BTreeMap<TaskId, Versions>,
     tasks: BTreeMap<TaskId, Queue>,
     /// Messages that wait for a write.
     parked: Vec<(WriteId, AgentName, Session, ToAgent)>,
@@ -25,10 +25,12 @@ struct Queue {
 }
 
 impl Writer {
-    /// The master is about to be told a version of a task's status.
-    pub(crate) fn known(&mut self, task: &TaskId, version: u64) {
+    /// The master is about to be told these versions of a task. `false` if it was told later ones.
+    pub(crate) fn known(&mut self, task: &TaskId, versions: Versions) -> bool {
         let known = self.known.entry(task.clone()).or_default();
-        *known = version.max(*known);
+        let later = versions.1 >= known.1;
+        *known = (versions.0.max(known.0), versions.1.max(known.1));
+        later
     }
 
     /// Whether a write has not ended.
@@ -52,7 +54,7 @@ impl Simulation {
         awaited: bool,
     ) {
         let writer = &mut self.leaders[id.0].writer;
-        let expected = writer.known.get(task).copied().unwrap_or(0);
+        let expected = writer.known.get(task).map_or(0, |(version, _)| *version);
         let queue = writer.tasks.entry(task.clone()).or_default();
         queue.waiting.retain(|other| other.awaited);
         queue.waiting.push_back(StatusWrite { id: write, task: task.clone(), record, expected, awaited });
@@ -136,7 +138,7 @@ impl Simulation {
             Answer::NotFound => WriteOutcome::Gone,
             Answer::Conflict | Answer::Lost => {
                 if let Some(stored) = newest {
-                    self.leaders[id.0].writer.known(task, stored.version);
+                    self.leaders[id.0].writer.known(task, (stored.version, stored.revision));
                     self.leader_event(id, Event::TaskApplied(Box::new(stored.object)));
                 }
                 WriteOutcome::Conflict
@@ -156,7 +158,7 @@ impl Simulation {
     /// What was decided on what this write replaced holds for what it wrote as well.
     fn stored(&mut self, id: LeaderId, write: &StatusWrite, version: u64) {
         let writer = &mut self.leaders[id.0].writer;
-        writer.known(&write.task, version);
+        writer.known(&write.task, (version, 0));
         if let Some(queue) = writer.tasks.get_mut(&write.task) {
             for waiting in queue.waiting.iter_mut().filter(|waiting| waiting.expected == write.expected) {
                 waiting.expected = version;

@@ -137,7 +137,7 @@ impl Simulation {
 
     fn happen(&mut self, happening: Happening) {
         match happening {
-            Happening::Told(leader, event, version) => self.watch_tells(leader, *event, version),
+            Happening::Told(leader, event, versions) => self.watch_tells(leader, *event, versions),
             Happening::LeaderTick(leader) => self.leader_tick(leader),
             Happening::WriteArrives(leader, write) => self.write_arrives(leader, &write),
             Happening::WriteAnswered(leader, task, answer) => self.write_answered(leader, &task, answer),
@@ -161,7 +161,7 @@ impl Simulation {
 
     /// What changed at the API server is on its way to every watch, in order.
     fn tell_watches(&mut self) {
-        for (event, version) in self.api.take_changes() {
+        for (event, versions) in self.api.take_changes() {
             for index in 0..self.leaders.len() {
                 if !self.leaders[index].alive {
                     continue;
@@ -170,7 +170,7 @@ impl Simulation {
                 let delay = self.random.delay(Duration::from_micros(200), most);
                 let at = self.now.after(delay).max(self.leaders[index].watch_at);
                 self.leaders[index].watch_at = at;
-                self.agenda.at(at, Happening::Told(LeaderId(index), Box::new(event.clone()), version));
+                self.agenda.at(at, Happening::Told(LeaderId(index), Box::new(event.clone()), versions));
             }
         }
     }

@@ -100,7 +100,7 @@ impl Simulation {
                 continue;
             };
             let event = Box::new(Event::OfferReplied { offer, reply });
-            let told = Happening::Told(LeaderId(leader), event, 0);
+            let told = Happening::Told(LeaderId(leader), event, (0, 0));
             self.soon(told, Duration::from_micros(200), Duration::from_millis(20));
         }
         self.soon(Happening::Replies, Duration::from_millis(50), Duration::from_secs(1));

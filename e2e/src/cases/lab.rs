@@ -50,7 +50,7 @@ impl<'a> Lab<'a> {
 
     /// Deletes the namespace and everything in it; must not hang.
     pub fn close(self) -> Result<()> {
-        self.kubectl.run(["delete", "namespace", &self.namespace, "--timeout=120s"]).map(drop)
+        self.kubectl.run(["delete", "namespace", &self.namespace, "--ignore-not-found", "--timeout=120s"]).map(drop)
     }
 
     /// Prints a line that belongs to the case's result: a figure, a count.

@@ -85,7 +85,7 @@ pub(super) fn tasks_never_exceed_the_slot(lab: &Lab) -> Result<()> {
             slot.pointer("/spec/containers/0/resources/limits/memory").and_then(Value::as_str).unwrap_or_default();
         let bytes = quantity::mib_to_bytes(quantity::parse_bytes_as_mib(memory)?);
         // Either cgroup version: the pod's own directory has the slot's limit.
-        let find = "find /sys/fs/cgroup -type d -name \"*$0\" -o -type d -name \"*$(echo $0 | tr - _).slice\" | while read d; do cat $d/memory.limit_in_bytes $d/memory.max 2>/dev/null; done";
+        let find = "find /sys/fs/cgroup -type d -name \"*$0\" -o -type d -name \"*$(echo $0 | tr - _).slice\" | while read d; do cat $d/memory.limit_in_bytes $d/memory.max 2>/dev/null; done; :";
         let limits = lab.cluster.provider().run_on_node(node, &["sh", "-c", find, uid])?;
         ensure!(
             limits.lines().any(|line| line.trim() == bytes.to_string()),
@@ -132,18 +132,21 @@ fn resize(lab: &Lab, pod: &str, cpu: &str) -> Result<()> {
     lab.system().run(["patch", "pod", pod, "--subresource=resize", "--patch", &patch.to_string()]).map(drop)
 }
 
-/// Waits for an outstanding offer of exactly this much of the node's cores.
+/// Waits until exactly this much of the node's cores is offered.
 fn wait_offered(lab: &Lab, node: &str, cpu: &str) -> Result<()> {
     let wanted = quantity::parse_cpu(cpu)?;
     let what = format!("{cpu} of {node} to be offered");
     crate::deadline::wait_every(Duration::from_millis(500), &what, SOON, || {
         let offers = super::offers::offers(lab, "measure")?;
-        let fits = offers.iter().any(|offer| {
-            let terms = &offer["spec"]["terms"];
-            offer["status"]["phase"] == "Outstanding"
-                && terms["agent"]["name"] == json!(node)
-                && quantity::parse_cpu(terms["resources"]["cpu"].as_str().unwrap_or_default()) == Ok(wanted)
-        });
+        // What was freed piece by piece is offered piece by piece.
+        let offered = offers
+            .iter()
+            .filter(|offer| {
+                offer["status"]["phase"] == "Outstanding" && offer["spec"]["terms"]["agent"]["name"] == json!(node)
+            })
+            .filter_map(|offer| quantity::parse_cpu(offer["spec"]["terms"]["resources"]["cpu"].as_str()?).ok())
+            .fold(proffer_resources::Amount::ZERO, proffer_resources::Amount::plus);
+        let fits = offered == wanted;
         Ok(fits.then_some(()))
     })
 }

@@ -95,10 +95,6 @@ impl Provider for Existing {
         untouchable(node)
     }
 
-    fn reaches_pods(&self) -> bool {
-        false
-    }
-
     fn start_helper(&self, name: &str, program: &Command) -> Result<()> {
         let processes = Processes::new(&self.state()?);
         processes.stop(name)?;

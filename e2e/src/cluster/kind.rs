@@ -150,10 +150,6 @@ impl Provider for Kind {
             .map(drop)
     }
 
-    fn reaches_pods(&self) -> bool {
-        false
-    }
-
     fn start_helper(&self, name: &str, program: &Command) -> Result<()> {
         let processes = Processes::new(&self.state()?);
         processes.stop(name)?;

@@ -105,9 +105,6 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// Signals a container's main process.
     fn signal_container(&self, node: &str, uid: &str, container_id: &str, signal: Signal) -> Result<()>;
 
-    /// Whether this machine reaches the addresses of pods directly.
-    fn reaches_pods(&self) -> bool;
-
     /// Starts `program` in the background so that it ends with the cluster; its output goes to a file.
     fn start_helper(&self, name: &str, program: &std::process::Command) -> Result<()>;
 

@@ -38,6 +38,15 @@ pub(super) fn archive(image: Image, tag: &str, context: &Path, directory: &Path,
     Ok(built)
 }
 
+/// An image's archive as it is.
+pub(super) fn as_built(image: Image, tag: &str, directory: &Path) -> Result<Built> {
+    let reference = image.reference(tag);
+    let mark = directory.join(format!("{}-{tag}.fingerprint", image.name()));
+    let fingerprint = fs::read_to_string(&mark)
+        .with_context(|| format!("{reference} has not been built; type: cargo xtask images --tag {tag}"))?;
+    Ok(Built { image, reference, archive: directory.join(format!("{}-{tag}.tar", image.name())), fingerprint })
+}
+
 /// The context's files by content, mode and link target, and the Dockerfile.
 fn fingerprint(context: &Path, dockerfile: &Path) -> Result<String> {
     let script =

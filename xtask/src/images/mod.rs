@@ -94,6 +94,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     )
 }
 
+/// The images as they were built last, whatever has changed since.
+pub(crate) fn as_built(tag: &str) -> Result<Vec<Built>> {
+    let directory = paths::target()?.join("images");
+    Image::ALL.into_iter().map(|image| build::as_built(image, tag, &directory)).collect()
+}
+
 /// Builds what changed and returns every image.
 pub(crate) fn build(tag: &str, steps: &Steps) -> Result<Vec<Built>> {
     packages::ensure_for_images(steps)?;

@@ -1,7 +1,7 @@
 //! An API server in memory: as much of one as the controller speaks to.
 //!
 //! Objects of any kind, resource versions, the status subresource, merge patches, finalizers, watches with 410, and
-//! canned TokenReviews and SubjectAccessReviews. No schemas, no defaults, no rights. Faults are ordered beforehand.
+//! canned `TokenReviews` and `SubjectAccessReviews`. No schemas, no defaults, no rights. Faults are ordered beforehand.
 
 mod objects;
 mod serve;
@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 /// What is to go wrong with a request.
 #[derive(Clone, Debug)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// It is refused with this status and nothing happens.
     Refuse(u16),
     /// It happens, but the answer is lost: the client sees a gateway's timeout.
@@ -29,7 +29,7 @@ pub enum Fault {
 
 /// The server. Clones are the same server.
 #[derive(Clone, Default)]
-pub struct ApiServer {
+pub(crate) struct ApiServer {
     state: Arc<Mutex<State>>,
     changed: Arc<Notify>,
 }
@@ -47,43 +47,43 @@ struct State {
 
 impl ApiServer {
     /// A client of this server.
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let router = Router::new().fallback(serve::handle).with_state(self.clone());
         Client::new(router, "default")
     }
 
     /// Orders a fault for the next request of this method whose path ends so.
-    pub fn fault(&self, method: Method, path_end: &str, fault: Fault) {
+    pub(crate) fn fault(&self, method: Method, path_end: &str, fault: Fault) {
         self.lock().faults.push((method, path_end.to_owned(), fault));
     }
 
     /// Puts an object there, as somebody else than the controller. Returns it as stored.
-    pub fn put(&self, object: Value) -> Value {
+    pub(crate) fn put(&self, object: Value) -> Value {
         let stored = self.lock().objects.put(object);
         self.changed.notify_waiters();
         stored
     }
 
     /// Merges something into an object, as somebody else than the controller.
-    pub fn merge(&self, plural: &str, namespace: &str, name: &str, patch: &Value) -> Value {
+    pub(crate) fn merge(&self, plural: &str, namespace: &str, name: &str, patch: &Value) -> Value {
         let stored = self.lock().objects.merge(plural, namespace, name, patch).unwrap();
         self.changed.notify_waiters();
         stored
     }
 
     /// Deletes an object, as somebody else than the controller.
-    pub fn delete(&self, plural: &str, namespace: &str, name: &str) {
+    pub(crate) fn delete(&self, plural: &str, namespace: &str, name: &str) {
         self.lock().objects.delete(plural, namespace, name);
         self.changed.notify_waiters();
     }
 
     /// An object as it is now.
-    pub fn get(&self, plural: &str, namespace: &str, name: &str) -> Option<Value> {
+    pub(crate) fn get(&self, plural: &str, namespace: &str, name: &str) -> Option<Value> {
         self.lock().objects.get(plural, namespace, name).cloned()
     }
 
     /// Forgets what happened before now, so that watches must list again, and ends all watches.
-    pub fn compact(&self) {
+    pub(crate) fn compact(&self) {
         let mut state = self.lock();
         state.objects.compact();
         state.generation += 1;
@@ -92,17 +92,17 @@ impl ApiServer {
     }
 
     /// Lets a token be this user.
-    pub fn token(&self, token: &str, status: TokenReviewStatus) {
+    pub(crate) fn token(&self, token: &str, status: TokenReviewStatus) {
         self.lock().tokens.insert(token.to_owned(), status);
     }
 
     /// Lets a user get sandboxes in a namespace.
-    pub fn allow(&self, user: &str, namespace: &str) {
+    pub(crate) fn allow(&self, user: &str, namespace: &str) {
         self.lock().allowed.push(format!("{user}@{namespace}"));
     }
 
     /// Method and path of every request but watches and lists, since the last call.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.lock().requests)
     }
 
@@ -112,7 +112,7 @@ impl ApiServer {
 }
 
 /// Waits until something holds; panics with `what` if it does not within ten seconds.
-pub async fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
     loop {
         if let Some(found) = probe() {

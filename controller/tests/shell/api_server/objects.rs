@@ -26,22 +26,22 @@ pub(super) struct Change {
 #[derive(Default)]
 pub(super) struct Objects {
     version: u64,
-    objects: BTreeMap<Key, Value>,
+    stored: BTreeMap<Key, Value>,
     pub changes: Vec<Change>,
     pub compacted: u64,
 }
 
 impl Objects {
-    pub fn version(&self) -> u64 {
+    pub(super) fn version(&self) -> u64 {
         self.version
     }
 
-    pub fn get(&self, plural: &str, namespace: &str, name: &str) -> Option<&Value> {
-        self.objects.get(&key(plural, namespace, name))
+    pub(super) fn get(&self, plural: &str, namespace: &str, name: &str) -> Option<&Value> {
+        self.stored.get(&key(plural, namespace, name))
     }
 
-    pub fn list(&self, plural: &str, namespace: Option<&str>) -> Vec<Value> {
-        self.objects
+    pub(super) fn list(&self, plural: &str, namespace: Option<&str>) -> Vec<Value> {
+        self.stored
             .iter()
             .filter(|((p, n, _), _)| p == plural && namespace.is_none_or(|namespace| n == namespace))
             .map(|(_, object)| object.clone())
@@ -49,13 +49,13 @@ impl Objects {
     }
 
     /// Stores an object whatever was there.
-    pub fn put(&mut self, object: Value) -> Value {
+    pub(super) fn put(&mut self, object: Value) -> Value {
         let (plural, namespace, name) = key_of(&object);
         let kind = if self.get(&plural, &namespace, &name).is_some() { "MODIFIED" } else { "ADDED" };
         self.store(&plural, &namespace, &name, object, kind)
     }
 
-    pub fn create(&mut self, plural: &str, namespace: &str, mut object: Value) -> Result<Value, Refusal> {
+    pub(super) fn create(&mut self, plural: &str, namespace: &str, mut object: Value) -> Result<Value, Refusal> {
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         if self.get(plural, namespace, &name).is_some() {
             return Err(Refusal::AlreadyExists);
@@ -67,7 +67,14 @@ impl Objects {
     }
 
     /// Replaces an object, or only its status.
-    pub fn replace(&mut self, plural: &str, namespace: &str, name: &str, object: &Value, status_only: bool) -> Result<Value, Refusal> {
+    pub(super) fn replace(
+        &mut self,
+        plural: &str,
+        namespace: &str,
+        name: &str,
+        object: &Value,
+        status_only: bool,
+    ) -> Result<Value, Refusal> {
         let known = self.get(plural, namespace, name).ok_or(Refusal::NotFound)?;
         let wanted = &object["metadata"]["resourceVersion"];
         if !wanted.is_null() && *wanted != known["metadata"]["resourceVersion"] {
@@ -78,7 +85,7 @@ impl Objects {
         Ok(self.store(plural, namespace, name, next, "MODIFIED"))
     }
 
-    pub fn merge(&mut self, plural: &str, namespace: &str, name: &str, patch: &Value) -> Result<Value, Refusal> {
+    pub(super) fn merge(&mut self, plural: &str, namespace: &str, name: &str, patch: &Value) -> Result<Value, Refusal> {
         let mut object = self.get(plural, namespace, name).ok_or(Refusal::NotFound)?.clone();
         let wanted = &patch["metadata"]["resourceVersion"];
         if !wanted.is_null() && *wanted != object["metadata"]["resourceVersion"] {
@@ -94,7 +101,7 @@ impl Objects {
     }
 
     /// Deletes an object, or marks it if something holds it.
-    pub fn delete(&mut self, plural: &str, namespace: &str, name: &str) -> Option<Value> {
+    pub(super) fn delete(&mut self, plural: &str, namespace: &str, name: &str) -> Option<Value> {
         let mut object = self.get(plural, namespace, name)?.clone();
         if object["metadata"]["finalizers"].as_array().is_some_and(|all| !all.is_empty()) {
             object["metadata"]["deletionTimestamp"] = json!("2026-11-22T16:00:00Z");
@@ -103,7 +110,7 @@ impl Objects {
         Some(self.remove(plural, namespace, name, object))
     }
 
-    pub fn compact(&mut self) {
+    pub(super) fn compact(&mut self) {
         self.compacted = self.version;
         self.changes.clear();
     }
@@ -122,7 +129,7 @@ impl Objects {
         {
             fields.remove("status");
         }
-        self.objects.insert(key(plural, namespace, name), object.clone());
+        self.stored.insert(key(plural, namespace, name), object.clone());
         self.changes.push(Change { version: self.version, plural: plural.to_owned(), kind, object: object.clone() });
         object
     }
@@ -130,7 +137,7 @@ impl Objects {
     fn remove(&mut self, plural: &str, namespace: &str, name: &str, mut object: Value) -> Value {
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        self.objects.remove(&key(plural, namespace, name));
+        self.stored.remove(&key(plural, namespace, name));
         self.changes.push(Change {
             version: self.version,
             plural: plural.to_owned(),

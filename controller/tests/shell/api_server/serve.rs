@@ -7,6 +7,7 @@ use axum::extract::{Query, State as Shared};
 use axum::http::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Where a request goes.
 #[derive(Clone, Debug)]
@@ -33,7 +34,10 @@ pub(super) async fn handle(
         let state = server.lock();
         let items = state.objects.list(&target.plural, target.namespace.as_deref());
         let version = state.objects.version().to_string();
-        return answer(200, &json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": version}, "items": items}));
+        return answer(
+            200,
+            &json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": version}, "items": items}),
+        );
     }
     let answered = act(&mut server.lock(), &method, &path, &target, &body);
     server.changed.notify_waiters();
@@ -117,44 +121,48 @@ fn target(path: &str) -> Target {
     } else {
         None
     };
-    Target {
-        plural: parts.next().unwrap_or_default(),
-        namespace,
-        name: parts.next(),
-        subresource: parts.next(),
-    }
+    Target { plural: parts.next().unwrap_or_default(), namespace, name: parts.next(), subresource: parts.next() }
 }
 
 /// A stream of changes after a version; an error if they are forgotten.
 fn watch(server: ApiServer, target: Target, from: u64) -> Response<Body> {
     let generation = server.lock().generation;
-    let stream = futures::stream::unfold((server, target, from, false), move |(server, target, from, over)| async move {
-        if over {
-            return None;
-        }
-        loop {
-            let changed = server.changed.notified();
-            let next = {
-                let state = server.lock();
-                if from < state.objects.compacted {
-                    let error = json!({"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}});
-                    drop(state);
-                    return Some((line(&error), (server, target, from, true)));
-                }
-                if state.generation != generation {
-                    return None;
-                }
-                state.objects.changes.iter().find(|change| change.version > from && change.plural == target.plural).cloned()
-            };
-            match next {
-                Some(change) => {
-                    let event = json!({"type": change.kind, "object": change.object});
-                    return Some((line(&event), (server, target, change.version, false)));
-                }
-                None => changed.await,
+    let stream = futures::stream::unfold(
+        (server, target, from, false),
+        move |(server, target, from, over)| async move {
+            if over {
+                return None;
             }
-        }
-    });
+            let notify = Arc::clone(&server.changed);
+            loop {
+                let changed = notify.notified();
+                let next = {
+                    let state = server.lock();
+                    if from < state.objects.compacted {
+                        let error = json!({"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}});
+                        drop(state);
+                        return Some((line(&error), (server, target, from, true)));
+                    }
+                    if state.generation != generation {
+                        return None;
+                    }
+                    state
+                        .objects
+                        .changes
+                        .iter()
+                        .find(|change| change.version > from && change.plural == target.plural)
+                        .cloned()
+                };
+                match next {
+                    Some(change) => {
+                        let event = json!({"type": change.kind, "object": change.object});
+                        return Some((line(&event), (server, target, change.version, false)));
+                    }
+                    None => changed.await,
+                }
+            }
+        },
+    );
     Response::builder().status(200).body(Body::from_stream(stream)).unwrap()
 }
 
@@ -163,7 +171,10 @@ fn line(event: &Value) -> Result<String, std::convert::Infallible> {
 }
 
 fn refused(code: u16, reason: &str, message: &str) -> Response<Body> {
-    answer(code, &json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": message}))
+    answer(
+        code,
+        &json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": message}),
+    )
 }
 
 fn answer(code: u16, body: &Value) -> Response<Body> {

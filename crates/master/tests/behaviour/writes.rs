@@ -1,7 +1,7 @@
 //! Writes that fail.
 
 use crate::world::*;
-use proffer_master::{Epoch, Event, PlacedOn, TaskRecord, WriteOutcome};
+use proffer_master::{Epoch, Event, PlacedOn, TaskRecord, TaskSnapshot, WriteOutcome};
 use proffer_mesos_api::{Reason, TaskState};
 
 /// A task whose placement is being written.
@@ -150,4 +150,36 @@ fn an_invalid_task_whose_object_goes_is_forgotten() {
     world.hold_writes = false;
     world.add_task_asking("bad", "fw", Err("the command is empty".to_owned()));
     assert_eq!(world.state("bad"), (Some(TaskState::Error), Some(Reason::TaskInvalid)));
+}
+
+#[test]
+fn an_end_that_the_leader_before_recorded_late_counts() {
+    let mut world = World::new().built_in("fw").agent("node1", "4", "8Gi").task("hello", "fw", "1", "64Mi");
+    world.says("node1", "hello", TaskState::Running);
+    let mut world = world.failover(2).recovered();
+    world.connect(
+        "node1",
+        vec![TaskSnapshot { resources: resources("1", "64Mi"), update: update("hello", "fw", TaskState::Running) }],
+    );
+    world = world.clear();
+    another_leader_writes(&mut world, 1, TaskState::Failed, "node1");
+    assert_eq!(world.agent_records["node1"].allocated, resources("0", "0"));
+    assert!(!world.log().iter().any(|line| line.contains("Running")));
+    // Should it run after all, it is not wanted any more.
+    world.says("node1", "hello", TaskState::Running);
+    assert!(world.log().contains(&"node1: kill hello".to_owned()));
+}
+
+#[test]
+fn what_the_leader_before_wrote_late_about_a_task_that_runs_here_is_put_right() {
+    let mut world = World::new().built_in("fw").agent("node1", "4", "8Gi").task("hello", "fw", "1", "64Mi");
+    world.says("node1", "hello", TaskState::Running);
+    let mut world = world.failover(2).recovered();
+    world.connect(
+        "node1",
+        vec![TaskSnapshot { resources: resources("1", "64Mi"), update: update("hello", "fw", TaskState::Running) }],
+    );
+    world = world.clear();
+    another_leader_writes(&mut world, 1, TaskState::Staging, "node1");
+    assert_eq!(world.log(), ["write hello: Running"]);
 }

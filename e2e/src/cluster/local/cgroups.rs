@@ -104,7 +104,8 @@ impl Group {
     /// let no process into the parent any more.
     pub(super) fn create_undelegated(&self) -> Result<()> {
         for directory in self.directories() {
-            fs::create_dir_all(&directory).with_context(|| format!("cannot make the cgroup {}", directory.display()))?;
+            fs::create_dir_all(&directory)
+                .with_context(|| format!("cannot make the cgroup {}", directory.display()))?;
             inherit_cpuset(&directory)?;
         }
         Ok(())

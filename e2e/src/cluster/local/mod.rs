@@ -107,10 +107,11 @@ impl Local {
         let started =
             Identity::load(name)?.and_then(|identity| read_started(&identity).map(|started| (identity, started)));
         let Some((identity, started)) = started else {
-            bail!(
-                "there is no cluster {name}; start it with `cargo xtask up --name {name}` (there are: {:?})",
-                known_clusters()
-            );
+            let others = match known_clusters() {
+                names if names.is_empty() => String::new(),
+                names => format!(" (up are: {})", names.join(", ")),
+            };
+            bail!("there is no cluster {name}; start it with `cargo xtask up --name {name}`{others}");
         };
         let tools = Tools {
             kubernetes: started.kubernetes,
@@ -319,10 +320,6 @@ impl Provider for Local {
             bail!("container {container_id} on {node} has no process");
         };
         kill_process(pid, signal).with_context(|| format!("cannot signal process {pid:?}"))
-    }
-
-    fn reaches_pods(&self) -> bool {
-        true
     }
 
     fn start_helper(&self, name: &str, program: &Command) -> Result<()> {

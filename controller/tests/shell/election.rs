@@ -1,0 +1,96 @@
+//! The election against a server: who wins, in which epoch, and how it changes hands.
+
+use crate::api_server::{ApiServer, Fault};
+use axum::http::Method;
+use proffer_controller::clock::Boot;
+use proffer_controller::leader::{Elector, Identity, Timings};
+use proffer_master::Epoch;
+use serde_json::json;
+use std::time::Duration;
+
+const TIMINGS: Timings = Timings {
+    lease_duration: Duration::from_secs(1),
+    renew_deadline: Duration::from_millis(700),
+    retry_period: Duration::from_millis(20),
+};
+
+fn elector(server: &ApiServer, pod: &str) -> (Elector, tokio::sync::watch::Receiver<Option<Identity>>) {
+    let me = Identity::new(pod, "10.0.0.1".parse().unwrap());
+    Elector::new(server.client(), "ns", "proffer-controller", me, TIMINGS)
+}
+
+#[tokio::test]
+async fn the_lease_changes_hands_with_a_higher_epoch_each_time() {
+    let server = ApiServer::default();
+    let (mut first, _) = elector(&server, "a");
+    let term = first.campaign(|| Epoch(41)).await;
+    assert_eq!(term.guard.epoch(), Epoch(42), "above every epoch that any object shows");
+    assert!(term.guard.rest(Boot::now()).is_some_and(|rest| rest <= TIMINGS.renew_deadline));
+
+    let (mut second, follow) = elector(&server, "b");
+    let began = Boot::now();
+    let later = second.campaign(|| Epoch(0)).await;
+    assert_eq!(later.guard.epoch(), Epoch(43));
+    assert!(Boot::now().since(began) >= TIMINGS.lease_duration, "a holder that does not renew is given its time");
+    assert_eq!(follow.borrow().as_ref().map(|holder| holder.pod.clone()).as_deref(), Some("b"));
+
+    first.release(&term).await;
+    let holder = server.get("leases", "ns", "proffer-controller").unwrap()["spec"]["holderIdentity"].clone();
+    assert!(holder.as_str().unwrap().starts_with("b_"), "who lost it cannot give it back: {holder}");
+
+    second.release(&later).await;
+    let began = Boot::now();
+    let (mut third, _) = elector(&server, "a");
+    assert_eq!(third.campaign(|| Epoch(0)).await.guard.epoch(), Epoch(44));
+    assert!(Boot::now().since(began) < Duration::from_millis(500), "what was given back is taken at once");
+}
+
+#[tokio::test]
+async fn of_two_that_try_at_once_one_wins() {
+    let server = ApiServer::default();
+    let (mut first, _) = elector(&server, "a");
+    let (mut second, _) = elector(&server, "b");
+    tokio::select! {
+        term = first.campaign(|| Epoch(0)) => assert_eq!(term.guard.epoch(), Epoch(1)),
+        term = second.campaign(|| Epoch(0)) => assert_eq!(term.guard.epoch(), Epoch(1)),
+    }
+    assert_eq!(server.get("leases", "ns", "proffer-controller").unwrap()["spec"]["leaseTransitions"], 1);
+}
+
+#[tokio::test]
+async fn a_lost_answer_costs_an_epoch_and_nothing_else() {
+    let server = ApiServer::default();
+    server.fault(Method::POST, "/leases", Fault::LoseAnswer);
+    let (mut elector, _) = elector(&server, "a");
+    let term = elector.campaign(|| Epoch(0)).await;
+    assert_eq!(term.guard.epoch(), Epoch(2));
+}
+
+#[tokio::test]
+async fn a_leader_renews_and_puts_right_what_was_edited_or_deleted() {
+    let server = ApiServer::default();
+    let (mut elector, _) = elector(&server, "a");
+    let term = elector.campaign(|| Epoch(6)).await;
+    let guard = term.guard.clone();
+    let renewing = tokio::spawn(async move { elector.keep(&term).await });
+    let lease = || server.get("leases", "ns", "proffer-controller");
+    let renewed = async |edited: &str| {
+        crate::api_server::eventually(edited, || {
+            lease().filter(|lease| lease["spec"]["leaseTransitions"] == 7 && lease["spec"]["leaseDurationSeconds"] == 1)
+        })
+        .await
+    };
+    server.merge(
+        "leases",
+        "ns",
+        "proffer-controller",
+        &json!({"spec": {"leaseTransitions": 0, "leaseDurationSeconds": 99}}),
+    );
+    renewed("the epoch is put right").await;
+    server.delete("leases", "ns", "proffer-controller");
+    renewed("the Lease is there again").await;
+    server.fault(Method::PUT, "/proffer-controller", Fault::Refuse(503));
+    tokio::time::sleep(TIMINGS.lease_duration).await;
+    assert!(guard.rest(Boot::now()).is_some(), "it was renewed all the time");
+    renewing.abort();
+}
