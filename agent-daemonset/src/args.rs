@@ -9,11 +9,11 @@ use std::time::Duration;
 #[command(name = "proffer-agent", version)]
 pub struct Args {
     /// Where the controllers' agent link is: all addresses of the name are tried
-    /// [default: proffer-controller.<namespace>.svc:5052].
+    /// [default: proffer-controller.NAMESPACE.svc:5052].
     #[arg(long, env = "PROFFER_CONTROLLER", value_name = "HOST:PORT")]
     pub controller: Option<String>,
 
-    /// Name in the controllers' certificate [default: proffer-controller.<namespace>.svc].
+    /// Name in the controllers' certificate [default: proffer-controller.NAMESPACE.svc].
     #[arg(long, env = "PROFFER_SERVER_NAME")]
     pub server_name: Option<String>,
 

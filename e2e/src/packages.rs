@@ -47,7 +47,7 @@ fn ensure(packages: &[Package], steps: &Steps) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let install = format!("apt-get install --no-install-recommends -y {}", missing.join(" "));
+    let install = format!("apt-get install --no-install-recommends --no-remove -y {}", missing.join(" "));
     if !Path::new("/usr/bin/apt-get").exists() {
         bail!(
             "missing on this machine: {}. It has no apt-get: install the packages of these names from your distribution",

@@ -2,6 +2,11 @@
 //!
 //! Version 1 (also "hybrid", where version 2 carries no controllers) and version 2 stand behind [`Cgroups`], chosen when
 //! the agent starts. The root is a parameter, so tests run on a tree of plain files.
+//!
+//! Where the kubelet uses the systemd driver, the pod's cgroup is a slice of systemd's, and what is made below it is
+//! made behind systemd's back. It leaves such directories alone while the slice lives, but may take controllers away
+//! from them when its units are reloaded, since the slice is not delegated (`Delegate=`); limits of running tasks may
+//! then be lost until their end, those of the slot stay.
 
 mod find;
 mod v1;

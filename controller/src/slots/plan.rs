@@ -61,7 +61,9 @@ mod tests {
     fn slots_are_made_resized_and_left_alone() {
         let size = Size { cpu: Amount::from_units(1), memory: Amount::from_units(1024) };
         let same = "cpu=1,memory=1024Mi";
-        let table: [(&str, Option<(&str, &str, &str)>, Step); 7] = [
+        /// Phase, cores, and the size that was applied last.
+        type Found = Option<(&'static str, &'static str, &'static str)>;
+        let table: [(&str, Found, Step); 7] = [
             ("none", None, Step::Create(size)),
             ("as configured", Some(("Running", "1", same)), Step::Keep),
             ("resized by hand", Some(("Running", "2", same)), Step::Keep),

@@ -49,9 +49,12 @@ pub(crate) fn describe(now: Now, order: &Order, killed: bool, exit: &Exit) -> St
     match (&exit.outcome, exit.out_of_memory) {
         // Mesos reports what was asked to end as killed, whatever it made of that.
         _ if killed => status.state = TaskState::Killed,
-        _ if succeeded => {
+        (_, out_of_memory) if succeeded => {
             status.state = TaskState::Finished;
-            "Command exited with status 0".clone_into(&mut status.message);
+            // A pipeline's status is that of its last command, a server may have lost a worker: worth saying.
+            if out_of_memory.is_some() {
+                status.message.push_str(", though the kernel ended a process of it for want of memory");
+            }
         }
         (_, Some(out_of_memory)) => {
             status.reason = Some(Reason::ContainerLimitationMemory);

@@ -124,7 +124,7 @@ fn every_end_has_its_state_reason_and_message() {
             Some(Reason::ContainerLimitationMemory),
             "within its own limit",
         ),
-        (memory(Outcome::Exited(0), 32 << 20), TaskState::Finished, None, "status 0"),
+        (memory(Outcome::Exited(0), 32 << 20), TaskState::Finished, None, "status 0, though"),
         (failed, TaskState::Failed, Some(Reason::ContainerLaunchFailed), "\"x\" does not exist"),
         (untold, TaskState::Failed, Some(Reason::ExecutorTerminated), "the slot pod was deleted"),
     ];

@@ -106,7 +106,9 @@ proptest! {
                     let agent = format!("n{agent}");
                     let (there, elsewhere) = held.into_iter().partition(|held: &Held| held.0 == agent);
                     held = elsewhere;
-                    there.into_iter().for_each(|held| take_back(&mut books, held));
+                    for held in there {
+                        take_back(&mut books, held);
+                    }
                     books.remove_agent(&agent);
                 }
             }

@@ -6,7 +6,7 @@ use crate::event::TaskObject;
 use crate::ids::{ObjectKey, TaskId};
 use crate::launch::Placement;
 use crate::master::Master;
-use crate::record::TaskRecord;
+use crate::record::{PlacedOn, TaskRecord};
 use crate::state::{KillCause, Over, Phase, Task};
 use crate::timers::Timer;
 use proffer_mesos_api::{Reason, TaskState};
@@ -104,7 +104,12 @@ impl Master {
                 self.release_if_deleting(id);
             }
             (Some(state), Some(place)) => self.take_up_placed(id, state, &place),
-            (None, _) | (_, None) => self.begin(id),
+            (Some(_), None) => {
+                // No leader writes that; somebody edited it.
+                self.clear_place(id);
+                self.begin(id);
+            }
+            (None, _) => self.begin(id),
         }
     }
 
@@ -127,7 +132,7 @@ impl Master {
         }
     }
 
-    fn take_up_placed(&mut self, id: &TaskId, state: TaskState, place: &crate::record::PlacedOn) {
+    fn take_up_placed(&mut self, id: &TaskId, state: TaskState, place: &PlacedOn) {
         let Some(task) = self.tasks.get(id) else { return };
         let held = task.demand().map(|demand| demand.resources).unwrap_or_default();
         let ports = task.record.ports.clone();
@@ -150,10 +155,7 @@ impl Master {
         );
         // What it holds may be offered.
         self.agent_changed(&place.agent);
-        if self.agents.get(&place.agent).and_then(crate::state::Agent::session).is_some() {
-            // It registered before this task was known here, and said nothing of it.
-            self.missing_on_agent(&place.agent, id);
-        }
+        self.look_for_late_placement(id, place, confirmed);
         if deleting {
             self.kill(id, KillCause::Deleted);
         } else if state == TaskState::Killing {
@@ -161,6 +163,20 @@ impl Master {
             self.kill(id, KillCause::FrameworkRemoved);
         }
         self.timers.set(Timer::Settle(id.clone()), self.now.after(SETTLE));
+    }
+
+    /// A placement was learned after its agent had registered and said nothing of the task.
+    fn look_for_late_placement(&mut self, id: &TaskId, place: &PlacedOn, confirmed: bool) {
+        let agent = &place.agent;
+        let Some(known) = self.agents.get(agent) else { return };
+        let Some(session) = known.session() else { return };
+        if confirmed && known.id.as_ref() == Some(&place.agent_id) {
+            // It may have gone to the leader that placed this, and its connection here is dead. It is to tell anew.
+            self.disconnect(agent, session, format!("task {} has to be looked for on agent {agent}", id.key));
+            self.connection_lost(agent);
+        } else {
+            self.missing_on_agent(agent, id);
+        }
     }
 
     fn task_changed(&mut self, object: TaskObject) {

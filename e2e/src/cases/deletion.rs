@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use super::lab::{Lab, SOON};
+use super::lab::{Lab, SOON, SYSTEM};
 
 /// Deleting a Framework ends its tasks and its offers.
 pub(super) fn deleting_a_framework_ends_what_it_has(lab: &Lab) -> Result<()> {
@@ -42,4 +42,42 @@ pub(super) fn deleting_a_namespace_does_not_hang(lab: &Lab) -> Result<()> {
     lab.kubectl.run(["delete", "namespace", lab.namespace(), "--timeout=90s"])?;
     ensure!(lab.kubectl.get("namespace", lab.namespace())?.is_none(), "the namespace is still there");
     lab.wait_no_processes()
+}
+
+/// Uninstalling in the documented order leaves nothing. The last case of all: Proffer is not there afterwards.
+pub(super) fn uninstalling_leaves_the_cluster_as_it_was(lab: &Lab) -> Result<()> {
+    lab.framework("first")?;
+    lab.apply(&lab.task("first", "one", "exec sleep 100000"))?;
+    lab.wait_task("one", &["Running"], SOON)?;
+    // docs/uninstall.md: first what runs, then the program, then the kinds with what is left of their objects.
+    lab.kubectl.run(["delete", "frameworks", "--all", "--all-namespaces", "--timeout=120s"])?;
+    lab.kubectl.run(["delete", "tasks", "--all", "--all-namespaces", "--timeout=120s"])?;
+    lab.wait_no_processes()?;
+    crate::install::uninstall(lab.cluster)?;
+    let kinds = ["frameworks", "offers", "tasks", "agents"].map(|kind| format!("{kind}.proffer.dev"));
+    lab.kubectl.run(["delete", "crd"].into_iter().chain(kinds.iter().map(String::as_str)))?;
+    lab.kubectl.run(["delete", "namespace", SYSTEM, "--timeout=120s"])?;
+    let everything = [
+        "crd",
+        "clusterroles",
+        "clusterrolebindings",
+        "priorityclasses",
+        "flowschemas",
+        "prioritylevelconfigurations",
+        "pods",
+        "secrets",
+        "configmaps",
+        "leases",
+    ];
+    for kind in everything {
+        let names = lab.kubectl.run(["get", kind, "--all-namespaces", "--output=name"])?;
+        let left: Vec<&str> = names.lines().filter(|name| name.contains("proffer")).collect();
+        ensure!(left.is_empty(), "left of Proffer: {left:?}");
+    }
+    for node in lab.cluster.provider().nodes()? {
+        let find = "find /sys/fs/cgroup -type d -path '*/proffer/*'";
+        let cgroups = lab.cluster.provider().run_on_node(&node, &["sh", "-c", find])?;
+        ensure!(cgroups.trim().is_empty(), "cgroups left on {node}: {cgroups}");
+    }
+    Ok(())
 }

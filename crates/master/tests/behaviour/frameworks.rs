@@ -48,7 +48,8 @@ fn a_framework_made_anew_is_another_one() {
     let mut again = world.frameworks["fw"].clone();
     again.uid = "another".to_owned();
     world.apply_framework(again);
-    assert_eq!(world.log(), ["write hello: Killing", "node1: kill hello"]);
+    // It is owned by the framework that it was made for, so it goes with that.
+    assert_eq!(world.log(), ["adopt hello with finalizer", "write hello: Killing", "node1: kill hello"]);
     assert_eq!(world.framework_records["fw"].framework_id, "fw-another");
 }
 

@@ -183,3 +183,28 @@ fn what_the_leader_before_wrote_late_about_a_task_that_runs_here_is_put_right() 
     another_leader_writes(&mut world, 1, TaskState::Staging, "node1");
     assert_eq!(world.log(), ["write hello: Running"]);
 }
+
+#[test]
+fn a_task_that_runs_by_the_word_of_the_leader_before_is_looked_for_again() {
+    let mut world = World::before_recovery(2).built_in("fw").agent("node1", "4", "8Gi").recovered();
+    world.add_task("hello", "fw", "9", "64Mi");
+    world = world.clear();
+    another_leader_writes(&mut world, 1, TaskState::Running, "node1");
+    assert_eq!(world.log(), ["disconnect node1: task ns/hello has to be looked for on agent node1"]);
+    world.connect("node1", vec![]);
+    assert_eq!(world.state("hello"), (Some(TaskState::Gone), Some(Reason::AgentRestarted)));
+}
+
+#[test]
+fn a_status_that_makes_no_sense_counts_as_none() {
+    let mut world = World::before_recovery(2).built_in("fw");
+    world.add_task("hello", "fw", "1", "64Mi");
+    another_leader_writes(&mut world, 1, TaskState::Running, "node1");
+    let object = world.objects.get_mut("hello").expect("hello");
+    object.record.as_mut().expect("a record").agent = None;
+    let object = object.clone();
+    world.event(Event::TaskApplied(Box::new(object)));
+    world = world.recovered();
+    world.add_agent("node1", "4", "8Gi");
+    assert_eq!(world.state("hello").0, Some(TaskState::Staging));
+}
