@@ -57,12 +57,13 @@ mod tests {
         .unwrap()
     }
 
+    /// Phase, cores, and the size that was applied last.
+    type Found = Option<(&'static str, &'static str, &'static str)>;
+
     #[test]
     fn slots_are_made_resized_and_left_alone() {
         let size = Size { cpu: Amount::from_units(1), memory: Amount::from_units(1024) };
         let same = "cpu=1,memory=1024Mi";
-        /// Phase, cores, and the size that was applied last.
-        type Found = Option<(&'static str, &'static str, &'static str)>;
         let table: [(&str, Found, Step); 7] = [
             ("none", None, Step::Create(size)),
             ("as configured", Some(("Running", "1", same)), Step::Keep),

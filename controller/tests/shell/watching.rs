@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-fn framework(name: &str, spec: Value) -> Value {
+fn framework(name: &str, spec: &Value) -> Value {
     json!({
         "apiVersion": "proffer.dev/v1alpha1", "kind": "Framework",
         "metadata": {"name": name, "namespace": "ns", "uid": format!("uid-{name}"), "generation": 1},
@@ -53,14 +53,14 @@ async fn next(heard: &mut mpsc::UnboundedReceiver<Heard>) -> String {
 #[tokio::test]
 async fn one_malformed_object_does_not_stop_the_others() {
     let server = ApiServer::default();
-    server.put(framework("a", json!({})));
-    server.put(framework("b", json!({"roles": "not a list"})));
+    server.put(framework("a", &json!({})));
+    server.put(framework("b", &json!({"roles": "not a list"})));
     let (registry, _watches) = watch(&server).await;
     let mut heard = listen(&registry);
     assert_eq!(next(&mut heard).await, "framework a good");
     assert_eq!(next(&mut heard).await, "framework b bad");
     assert_eq!(next(&mut heard).await, "malformed");
-    server.put(framework("c", json!({})));
+    server.put(framework("c", &json!({})));
     assert_eq!(next(&mut heard).await, "framework c good");
 }
 
@@ -68,7 +68,7 @@ async fn one_malformed_object_does_not_stop_the_others() {
 async fn what_happened_while_a_watch_was_blind_is_told_after_it() {
     let server = ApiServer::default();
     for name in ["a", "b"] {
-        server.put(framework(name, json!({})));
+        server.put(framework(name, &json!({})));
     }
     let (registry, _watches) = watch(&server).await;
     let mut heard = listen(&registry);
@@ -76,7 +76,7 @@ async fn what_happened_while_a_watch_was_blind_is_told_after_it() {
     assert_eq!(next(&mut heard).await, "framework b good");
     // Both in one moment, then the history is forgotten: the watch gets a 410 and must list again.
     server.delete("frameworks", "ns", "a");
-    server.put(framework("c", json!({})));
+    server.put(framework("c", &json!({})));
     server.compact();
     let mut told = vec![next(&mut heard).await, next(&mut heard).await];
     told.sort();
@@ -103,14 +103,14 @@ async fn a_new_leader_hears_of_everything_in_order_and_of_offers_that_are_void()
         }));
     }
     let (registry, _watches) = watch(&server).await;
-    server.put(framework("a", json!({})));
+    server.put(framework("a", &json!({})));
     fresh_list::<Framework>(&registry, &server.client()).await.unwrap();
     assert_eq!(registry.highest_epoch(), Epoch(5));
     let mut heard = listen(&registry);
     assert_eq!(next(&mut heard).await, "framework a good");
     assert_eq!(next(&mut heard).await, "task t");
     assert_eq!(next(&mut heard).await, "void old");
-    server.put(framework("b", json!({})));
+    server.put(framework("b", &json!({})));
     assert_eq!(next(&mut heard).await, "framework b good", "nothing is told twice");
 }
 

@@ -141,7 +141,10 @@ fn watch(server: ApiServer, target: Target, from: u64) -> Response<Body> {
                     if from < state.objects.compacted {
                         let error = json!({"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}});
                         drop(state);
-                        return Some((line(&error), (server, target, from, true)));
+                        return Some((
+                            Ok::<String, std::convert::Infallible>(line(&error)),
+                            (server, target, from, true),
+                        ));
                     }
                     if state.generation != generation {
                         return None;
@@ -156,7 +159,7 @@ fn watch(server: ApiServer, target: Target, from: u64) -> Response<Body> {
                 match next {
                     Some(change) => {
                         let event = json!({"type": change.kind, "object": change.object});
-                        return Some((line(&event), (server, target, change.version, false)));
+                        return Some((Ok(line(&event)), (server, target, change.version, false)));
                     }
                     None => changed.await,
                 }
@@ -166,8 +169,8 @@ fn watch(server: ApiServer, target: Target, from: u64) -> Response<Body> {
     Response::builder().status(200).body(Body::from_stream(stream)).unwrap()
 }
 
-fn line(event: &Value) -> Result<String, std::convert::Infallible> {
-    Ok(format!("{event}\n"))
+fn line(event: &Value) -> String {
+    format!("{event}\n")
 }
 
 fn refused(code: u16, reason: &str, message: &str) -> Response<Body> {
