@@ -109,11 +109,11 @@ mod tests {
             (json!({"scheduler": {}}), "choose one scheduler: either builtIn: {} or external: {delivery: Resource}"),
             (
                 json!({"scheduler": {"builtIn": {"strategy": "Random"}}}),
-                "the object does not have a Framework's form: Unknown variant Random. Expected one of BinPack, Spread",
+                "the object does not have a Framework's form: unknown variant `Random`, expected `BinPack` or `Spread`",
             ),
             (
                 json!({"historyLimit": "many"}),
-                "the object does not have a Framework's form: Invalid type string \"many\". Expected i32",
+                "the object does not have a Framework's form: invalid type: string \"many\", expected i32",
             ),
         ] {
             assert_eq!(scheduler_of(&spec), Err(expected.to_owned()), "{spec}");

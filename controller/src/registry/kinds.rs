@@ -2,9 +2,9 @@
 
 use super::shelf::{Change, Entry, Shelf, object_key, uid_of};
 use super::{Heard, Shelves, agent, framework, offer, task};
+use crate::registry::Guarded;
 use crate::slots;
 use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource};
 use proffer_crds::{Agent, Framework, Offer, Task};
 use proffer_master::{AgentName, Epoch, Event, NoticeAbout, OfferId};
@@ -21,12 +21,12 @@ pub trait Kind: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + 
 
     /// The API of all its objects.
     #[must_use]
-    fn everywhere(client: &Client) -> Api<DeserializeGuard<Self>> {
+    fn everywhere(client: &Client) -> Api<Guarded<Self>> {
         Api::all(client.clone())
     }
 
     /// The API of the objects of one namespace; for kinds of the cluster, of all objects.
-    fn within(client: &Client, namespace: &str) -> Api<DeserializeGuard<Self>>;
+    fn within(client: &Client, namespace: &str) -> Api<Guarded<Self>>;
 
     /// Its shelf.
     fn shelf(shelves: &Shelves) -> &Shelf<Self>;
@@ -54,7 +54,7 @@ pub trait Kind: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + 
 impl Kind for Framework {
     const NAME: &'static str = "frameworks";
 
-    fn within(client: &Client, namespace: &str) -> Api<DeserializeGuard<Self>> {
+    fn within(client: &Client, namespace: &str) -> Api<Guarded<Self>> {
         Api::namespaced(client.clone(), namespace)
     }
 
@@ -84,7 +84,7 @@ impl Kind for Framework {
 impl Kind for Task {
     const NAME: &'static str = "tasks";
 
-    fn within(client: &Client, namespace: &str) -> Api<DeserializeGuard<Self>> {
+    fn within(client: &Client, namespace: &str) -> Api<Guarded<Self>> {
         Api::namespaced(client.clone(), namespace)
     }
 
@@ -128,7 +128,7 @@ impl Kind for Task {
 impl Kind for Offer {
     const NAME: &'static str = "offers";
 
-    fn within(client: &Client, namespace: &str) -> Api<DeserializeGuard<Self>> {
+    fn within(client: &Client, namespace: &str) -> Api<Guarded<Self>> {
         Api::namespaced(client.clone(), namespace)
     }
 
@@ -167,7 +167,7 @@ impl Kind for Agent {
     const NAME: &'static str = "agents";
     const CONCERNS_SLOTS: bool = true;
 
-    fn within(client: &Client, _: &str) -> Api<DeserializeGuard<Self>> {
+    fn within(client: &Client, _: &str) -> Api<Guarded<Self>> {
         Api::all(client.clone())
     }
 
@@ -198,7 +198,7 @@ impl Kind for Node {
     const NAME: &'static str = "nodes";
     const CONCERNS_SLOTS: bool = true;
 
-    fn within(client: &Client, _: &str) -> Api<DeserializeGuard<Self>> {
+    fn within(client: &Client, _: &str) -> Api<Guarded<Self>> {
         Api::all(client.clone())
     }
 
@@ -228,7 +228,7 @@ impl Kind for Pod {
     const NAME: &'static str = "pods";
     const CONCERNS_SLOTS: bool = true;
 
-    fn within(client: &Client, namespace: &str) -> Api<DeserializeGuard<Self>> {
+    fn within(client: &Client, namespace: &str) -> Api<Guarded<Self>> {
         Api::namespaced(client.clone(), namespace)
     }
 

@@ -11,12 +11,14 @@
 
 mod agent;
 mod framework;
+mod guard;
 mod kinds;
 mod offer;
 mod shelf;
 mod task;
 mod watch;
 
+pub use guard::{Guarded, Malformed};
 pub use kinds::Kind;
 pub use shelf::{Change, Entry, Relist, Shelf};
 pub use watch::{FreshListError, Watches, fresh_list};

@@ -3,9 +3,9 @@
 //! Versions come from several sides (a watch, a list, the answers to our own writes) and in any order. An older one never
 //! replaces a newer one: resource versions of one kind are compared as the numbers that they are (KEP-5504).
 
+use crate::registry::Guarded;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use kube::core::DeserializeGuard;
 use proffer_master::ObjectKey;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Debug;
@@ -17,13 +17,13 @@ const REMEMBERED_DELETIONS: usize = 16_384;
 /// One object, or what is known of one that does not have its kind's form.
 #[derive(Clone, Debug)]
 pub struct Entry<K> {
-    object: DeserializeGuard<K>,
+    object: Guarded<K>,
 }
 
 impl<K: Resource> Entry<K> {
     /// An entry of what the API server sent.
     #[must_use]
-    pub fn new(object: DeserializeGuard<K>) -> Self {
+    pub fn new(object: Guarded<K>) -> Self {
         Self { object }
     }
 
@@ -35,7 +35,7 @@ impl<K: Resource> Entry<K> {
 
     /// The object, or why it does not have its kind's form.
     pub fn value(&self) -> Result<&K, &str> {
-        self.object.0.as_ref().map_err(|invalid| invalid.error.as_str())
+        self.object.0.as_ref().map_err(|malformed| malformed.problem.as_str())
     }
 
     /// The resource version as a number.

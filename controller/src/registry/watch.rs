@@ -5,9 +5,9 @@ use super::shelf::Entry;
 use super::{Registry, Relist};
 use crate::clock::Boot;
 use crate::metrics::Metrics;
+use crate::registry::Guarded;
 use futures::StreamExt;
 use kube::api::ListParams;
-use kube::core::DeserializeGuard;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use proffer_master::ObjectKey;
@@ -45,7 +45,7 @@ impl Watches {
     }
 
     /// Starts to watch the objects of a kind that `api` and `labels` name.
-    pub fn start<K: Kind>(&mut self, client: &Client, api: Api<DeserializeGuard<K>>, labels: Option<&str>) {
+    pub fn start<K: Kind>(&mut self, client: &Client, api: Api<Guarded<K>>, labels: Option<&str>) {
         self.started += 1;
         let seconds = u32::try_from(self.timeout.as_secs()).unwrap_or(45).clamp(1, 290);
         let mut config = watcher::Config::default().timeout(seconds);
@@ -75,7 +75,7 @@ impl Watches {
 async fn follow<K: Kind>(
     registry: Arc<Registry>,
     client: Client,
-    api: Api<DeserializeGuard<K>>,
+    api: Api<Guarded<K>>,
     config: watcher::Config,
     synced: Arc<watch::Sender<usize>>,
     metrics: Arc<Metrics>,
@@ -164,7 +164,7 @@ pub async fn fresh_list<K: Kind>(registry: &Registry, client: &Client) -> Result
 }
 
 /// An entry of what the API server sent, without what nobody asks for.
-fn pruned<K: Kind>(mut object: DeserializeGuard<K>) -> Entry<K> {
+fn pruned<K: Kind>(mut object: Guarded<K>) -> Entry<K> {
     if let Ok(object) = &mut object.0 {
         object.prune();
     }

@@ -7,13 +7,12 @@ use super::template::{Template, resources};
 use super::{SIZE_ANNOTATION, SLOT_CONTAINER, pod_name};
 use crate::clock::Boot;
 use crate::leader::Guard;
-use crate::registry::{Entry, Registry};
+use crate::registry::{Entry, Guarded, Registry};
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::core::DeserializeGuard;
 use kube::{Api, Client};
 use proffer_crds::Agent;
 use proffer_master::ObjectKey;
@@ -212,6 +211,6 @@ impl Keeper {
     }
 
     fn observe(&self, pod: Pod) {
-        self.registry.observe(Entry::new(DeserializeGuard(Ok(pod))));
+        self.registry.observe(Entry::new(Guarded(Ok(pod))));
     }
 }

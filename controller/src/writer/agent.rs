@@ -3,19 +3,18 @@
 use super::backoff::{Backoff, Failure, request};
 use super::execute::Executor;
 use crate::records;
-use crate::registry::Entry;
+use crate::registry::{Entry, Guarded};
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::PostParams;
-use kube::core::DeserializeGuard;
 use proffer_crds::Agent;
 use proffer_master::{AgentRecord, ObjectKey, WriteOutcome};
 
 impl Executor {
     /// Writes an agent's status, and makes its object first if there is none.
     pub(super) async fn agent_status(&self, record: &AgentRecord) -> WriteOutcome {
-        let api: Api<Agent> = Api::all(self.client.clone());
+        let api: Api<Guarded<Agent>> = Api::all(self.client.clone());
         let name = record.agent.0.as_str();
         let key = ObjectKey::new("", name);
         let mut backoff = Backoff::default();
@@ -38,10 +37,10 @@ impl Executor {
                     if before == Some(&wanted) {
                         return WriteOutcome::Done;
                     }
-                    let object = Agent { status: Some(wanted), ..known.clone() };
+                    let object = Guarded(Ok(Agent { status: Some(wanted), ..known.clone() }));
                     match request(api.replace_status(name, &PostParams::default(), &object)).await {
                         Ok(written) => {
-                            self.registry.absorb(Entry::new(DeserializeGuard(Ok(written))));
+                            self.registry.absorb(Entry::new(written));
                             return WriteOutcome::Done;
                         }
                         Err(failure) => failure,
@@ -68,7 +67,7 @@ impl Executor {
     }
 
     /// Makes the object of an agent, owned by its node, so that it goes with it.
-    async fn make_agent(&self, api: &Api<Agent>, name: &str) -> Result<(), Failure> {
+    async fn make_agent(&self, api: &Api<Guarded<Agent>>, name: &str) -> Result<(), Failure> {
         let uid = match self.registry.get::<Node>(&ObjectKey::new("", name)) {
             Some(node) => node.meta().uid.clone(),
             None => {
@@ -77,8 +76,9 @@ impl Executor {
         };
         // An agent whose node is gone goes with it.
         let uid = uid.ok_or(Failure::NotFound)?;
-        let made = request(api.create(&PostParams::default(), &records::agent::object(name, &uid))).await?;
-        self.registry.observe(Entry::new(DeserializeGuard(Ok(made))));
+        let object = Guarded(Ok(records::agent::object(name, &uid)));
+        let made = request(api.create(&PostParams::default(), &object)).await?;
+        self.registry.observe(Entry::new(made));
         Ok(())
     }
 }

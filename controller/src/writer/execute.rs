@@ -5,8 +5,7 @@ use super::queue::Op;
 use crate::clock::Boot;
 use crate::leader::Guard;
 use crate::metrics::Metrics;
-use crate::registry::{Heard, Kind, Registry};
-use kube::core::DeserializeGuard;
+use crate::registry::{Guarded, Heard, Kind, Registry};
 use kube::{Api, Client};
 use proffer_master::{Event, WriteId, WriteOutcome};
 use std::sync::Arc;
@@ -83,7 +82,7 @@ impl Executor {
         name: &str,
         backoff: &mut Backoff,
     ) -> Result<Option<()>, String> {
-        let api: Api<DeserializeGuard<K>> = K::within(&self.client, namespace);
+        let api: Api<Guarded<K>> = K::within(&self.client, namespace);
         loop {
             self.guard.check();
             match super::backoff::request(api.get_opt(name)).await {

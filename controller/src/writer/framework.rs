@@ -3,18 +3,17 @@
 use super::backoff::{Backoff, Failure, request};
 use super::execute::Executor;
 use crate::records;
-use crate::registry::Entry;
+use crate::registry::{Entry, Guarded};
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::PostParams;
-use kube::core::DeserializeGuard;
 use proffer_crds::Framework;
 use proffer_master::{FrameworkRecord, WriteOutcome};
 
 impl Executor {
     /// Writes a framework's status. Nothing is decided by it, so the newest of this epoch simply wins.
     pub(super) async fn framework_status(&self, record: &FrameworkRecord) -> WriteOutcome {
-        let api: Api<Framework> = Api::namespaced(self.client.clone(), &record.key.namespace);
+        let api: Api<Guarded<Framework>> = Api::namespaced(self.client.clone(), &record.key.namespace);
         let mut backoff = Backoff::default();
         loop {
             let Some(entry) = self.registry.get::<Framework>(&record.key) else { return WriteOutcome::Gone };
@@ -32,11 +31,11 @@ impl Executor {
             if before == Some(&wanted) {
                 return WriteOutcome::Done;
             }
-            let object = Framework { status: Some(wanted), ..known.clone() };
+            let object = Guarded(Ok(Framework { status: Some(wanted), ..known.clone() }));
             self.guard.check();
             match request(api.replace_status(&record.key.name, &PostParams::default(), &object)).await {
                 Ok(written) => {
-                    self.registry.absorb(Entry::new(DeserializeGuard(Ok(written))));
+                    self.registry.absorb(Entry::new(written));
                     return WriteOutcome::Done;
                 }
                 Err(Failure::NotFound) => return WriteOutcome::Gone,

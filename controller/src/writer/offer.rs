@@ -3,29 +3,28 @@
 use super::backoff::{Backoff, Failure, request};
 use super::execute::Executor;
 use crate::records;
-use crate::registry::Entry;
+use crate::registry::{Entry, Guarded};
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
-use kube::core::DeserializeGuard;
 use proffer_crds::{Offer, OfferStatus};
 use proffer_master::{OfferEnd, OfferId, OfferRecord, WriteOutcome};
 
 impl Executor {
-    fn offers(&self, offer: &OfferId) -> Api<Offer> {
+    fn offers(&self, offer: &OfferId) -> Api<Guarded<Offer>> {
         Api::namespaced(self.client.clone(), &offer.0.namespace)
     }
 
     /// Makes the object of an offer.
     pub(super) async fn create_offer(&self, record: &OfferRecord) -> WriteOutcome {
-        let object = records::offer::object(record);
+        let object = Guarded(Ok(records::offer::object(record)));
         let api = self.offers(&record.id);
         let mut backoff = Backoff::default();
         loop {
             self.guard.check();
             match request(api.create(&PostParams::default(), &object)).await {
                 Ok(written) => {
-                    self.registry.absorb(Entry::new(DeserializeGuard(Ok(written))));
+                    self.registry.absorb(Entry::new(written));
                     return WriteOutcome::Done;
                 }
                 // Names are unique over all epochs: it is ours, and the answer to an earlier try was lost.
@@ -78,12 +77,12 @@ impl Executor {
                 return WriteOutcome::Refused("the object does not have an Offer's form".to_owned());
             };
             let Some(status) = wanted(known.status.as_ref()) else { return WriteOutcome::Done };
-            let object = Offer { status: Some(status), ..known.clone() };
+            let object = Guarded(Ok(Offer { status: Some(status), ..known.clone() }));
             self.guard.check();
             match request(api.replace_status(&offer.0.name, &PostParams::default(), &object)).await {
                 Ok(written) => {
                     // Its spec may have a reply by now that nobody was told of.
-                    self.registry.observe(Entry::new(DeserializeGuard(Ok(written))));
+                    self.registry.observe(Entry::new(written));
                     return WriteOutcome::Done;
                 }
                 Err(Failure::NotFound) => return WriteOutcome::Gone,

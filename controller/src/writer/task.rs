@@ -4,10 +4,10 @@ use super::backoff::{Backoff, Failure, request};
 use super::execute::Executor;
 use super::queue::Basis;
 use crate::records;
-use crate::registry::Entry;
+use crate::registry::{Entry, Guarded};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
-use kube::core::{ApiResource, DeserializeGuard};
+use kube::core::ApiResource;
 use kube::{Api, Resource};
 use proffer_crds::{Framework, TASK_FINALIZER, Task, TaskStatus};
 use proffer_master::{TaskId, TaskRecord, WriteOutcome};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 impl Executor {
-    fn tasks(&self, task: &TaskId) -> Api<Task> {
+    fn tasks(&self, task: &TaskId) -> Api<Guarded<Task>> {
         Api::namespaced(self.client.clone(), &task.key.namespace)
     }
 
@@ -84,12 +84,10 @@ impl Executor {
         task: &TaskId,
         entry: &Entry<Task>,
         wanted: TaskStatus,
-    ) -> Result<DeserializeGuard<Task>, Failure> {
+    ) -> Result<Guarded<Task>, Failure> {
         if let Ok(known) = entry.value() {
-            let object = Task { status: Some(wanted), ..known.clone() };
-            let api = self.tasks(task);
-            let written = request(api.replace_status(&task.key.name, &PostParams::default(), &object)).await?;
-            return Ok(DeserializeGuard(Ok(written)));
+            let object = Guarded(Ok(Task { status: Some(wanted), ..known.clone() }));
+            return request(self.tasks(task).replace_status(&task.key.name, &PostParams::default(), &object)).await;
         }
         self.put_status_of_malformed(task, entry, wanted).await
     }
@@ -100,7 +98,7 @@ impl Executor {
         task: &TaskId,
         entry: &Entry<Task>,
         wanted: TaskStatus,
-    ) -> Result<DeserializeGuard<Task>, Failure> {
+    ) -> Result<Guarded<Task>, Failure> {
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), &task.key.namespace, &ApiResource::erase::<Task>(&()));
         let mut object = request(api.get(&task.key.name)).await?;
@@ -163,7 +161,7 @@ impl Executor {
 
     /// Patches a task's metadata as `change` says, on top of the newest version.
     async fn patch_metadata(&self, task: &TaskId, change: impl Fn(&Entry<Task>) -> Option<Value>) -> WriteOutcome {
-        let api: Api<DeserializeGuard<Task>> = Api::namespaced(self.client.clone(), &task.key.namespace);
+        let api = self.tasks(task);
         let mut backoff = Backoff::default();
         loop {
             let Some(entry) = self.known_task(task) else { return WriteOutcome::Gone };

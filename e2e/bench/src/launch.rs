@@ -1,6 +1,7 @@
 //! How long it takes from creating a Task to seeing it Running, against the same for a Pod on the same cluster.
 //!
-//! Both are created one at a time by this program and watched by it; the clock is this program's. The steps in between
+//! Both are created one at a time by this program, each when the one before is gone, and watched by it; the clock is
+//! this program's. The steps in between
 //! come from the Task's own status (`times`), which the controller and the agent wrote by their clocks: they are exact
 //! where all run on one machine, and as good as the machines' clocks agree elsewhere.
 
@@ -171,6 +172,23 @@ async fn wait_for<K: ResourceExt>(
         .with_context(|| format!("{name} did not run within {} s", limit.as_secs()))?
 }
 
+/// Waits until an object is gone: the end of one must not be measured with the start of the next.
+async fn wait_gone<K>(api: &Api<K>, name: &str, limit: Duration) -> Result<()>
+where
+    K: Resource + Clone + DeserializeOwned + Debug,
+{
+    let search = async {
+        while api.get_metadata_opt(name).await?.is_some() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok::<_, kube::Error>(())
+    };
+    tokio::time::timeout(limit, search)
+        .await
+        .with_context(|| format!("{name} was not gone within {} s", limit.as_secs()))?
+        .with_context(|| format!("waiting for {name} to be gone"))
+}
+
 async fn measure_tasks(
     client: &Client,
     options: &Options,
@@ -222,6 +240,7 @@ async fn measure_tasks(
             step.1.add(Duration::try_from(pair[1].duration_since(pair[0])).unwrap_or_default());
         }
         tasks.delete(&name, &DeleteParams::default()).await.with_context(|| format!("deleting task {name}"))?;
+        wait_gone(&tasks, &name, limit).await?;
     }
     Ok(total)
 }
@@ -262,6 +281,7 @@ async fn measure_pods(client: &Client, options: &Options, limit: Duration) -> Re
         pods.delete(&name, &DeleteParams::default().grace_period(0))
             .await
             .with_context(|| format!("deleting pod {name}"))?;
+        wait_gone(&pods, &name, limit).await?;
     }
     Ok(total)
 }

@@ -168,7 +168,7 @@ fn an_object_without_a_tasks_form_is_still_a_task() {
     assert_eq!((task.framework.as_str(), task.deleting, task.finalizer), ("fw", true, true));
     assert_eq!(
         task.request,
-        Err("the object does not have a Task's form: Invalid type integer `5`. Expected struct Command".to_owned())
+        Err("the object does not have a Task's form: invalid type: integer `5`, expected struct Command".to_owned())
     );
 }
 
