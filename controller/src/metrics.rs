@@ -4,7 +4,7 @@ use crate::clock::Boot;
 use crate::registry::Registry;
 use k8s_openapi::api::core::v1::Pod;
 use proffer_crds::{Agent, ConditionStatus, Framework, Task};
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
+use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -48,11 +48,11 @@ struct ReadyLabel {
 /// A hop on a task's way from its object to its process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct HopLabel {
-    hop: Hop,
+    hop: &'static str,
 }
 
 /// A hop on a task's way from its object to its process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hop {
     /// From the Task's event to the decision where it runs.
     Allocation,
@@ -66,6 +66,19 @@ pub enum Hop {
     Spawn,
     /// From the agent's answer to its being in the Task.
     Status,
+}
+
+impl Hop {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Allocation => "allocation",
+            Self::Write => "write",
+            Self::Link => "link",
+            Self::Checkpoint => "checkpoint",
+            Self::Spawn => "spawn",
+            Self::Status => "status",
+        }
+    }
 }
 
 /// Every figure of one process.
@@ -207,7 +220,7 @@ impl Metrics {
 
     /// A hop of a launch took this long.
     pub fn hop(&self, hop: Hop, took: Duration) {
-        self.launch_seconds.get_or_create(&HopLabel { hop }).observe(took.as_secs_f64());
+        self.launch_seconds.get_or_create(&HopLabel { hop: hop.label() }).observe(took.as_secs_f64());
     }
 
     /// All figures as text, those that follow from the registry counted now.

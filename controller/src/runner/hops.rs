@@ -80,9 +80,10 @@ impl Hops {
         let Some(times) = &arrived.launch_times else { return };
         let (checkpoint, spawn) =
             (Duration::from_micros(times.checkpoint_micros), Duration::from_micros(times.spawn_micros));
-        self.metrics.hop(Hop::Checkpoint, checkpoint);
-        self.metrics.hop(Hop::Spawn, spawn);
+        // Only the first answer: the agent says it again with each later one.
         if let Some(sent) = self.sent.remove(&update.task) {
+            self.metrics.hop(Hop::Checkpoint, checkpoint);
+            self.metrics.hop(Hop::Spawn, spawn);
             self.metrics.hop(Hop::Link, Boot::now().since(sent).saturating_sub(checkpoint + spawn));
         }
     }

@@ -2,6 +2,7 @@
 
 use super::execute::Executor;
 use super::queue::{Op, Queue};
+use crate::clock::Boot;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -19,10 +20,10 @@ async fn run(executor: Arc<Executor>, at_once: usize, mut ops: mpsc::UnboundedRe
     let mut running = JoinSet::new();
     loop {
         while let Ok(op) = ops.try_recv() {
-            queue.push(op);
+            queue.push(op, Boot::now());
         }
         while running.len() < at_once {
-            let Some((subject, op)) = queue.pop() else { break };
+            let Some((subject, op)) = queue.pop(Boot::now()) else { break };
             let executor = Arc::clone(&executor);
             running.spawn(async move {
                 executor.execute(op).await;
@@ -30,15 +31,17 @@ async fn run(executor: Arc<Executor>, at_once: usize, mut ops: mpsc::UnboundedRe
             });
         }
         executor.metrics().writes_wait(queue.len());
+        let due = queue.next_due().map(|due| due.since(Boot::now()));
         tokio::select! {
             op = ops.recv() => match op {
-                Some(op) => queue.push(op),
+                Some(op) => queue.push(op, Boot::now()),
                 None => return,
             },
+            () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() && running.len() < at_once => {}
             Some(done) = running.join_next() => {
                 // A panic aborts the process, so the only other way to end is to be done.
                 if let Ok(subject) = done {
-                    queue.done(subject);
+                    queue.done(subject, Boot::now());
                 }
             }
         }

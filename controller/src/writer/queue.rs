@@ -1,15 +1,20 @@
 //! What waits to be written. Pure: no write happens here.
 
+use crate::clock::Boot;
 use crate::registry::Entry;
 use proffer_crds::Task;
 use proffer_master::{
     AgentRecord, FrameworkRecord, ObjectKey, OfferEnd, OfferId, OfferRecord, TaskId, TaskRecord, WriteId,
 };
+use proffer_mesos_api::TaskState;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// After so many awaited writes in a row, one other goes first, so that none waits for ever.
 const AWAITED_IN_A_ROW: u32 = 8;
+/// A task that starts is about to say that it runs: that it starts is written only if nothing more comes for this long.
+const LAZY: Duration = Duration::from_millis(100);
 
 /// One thing to be written.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,6 +118,11 @@ impl Op {
             _ => false,
         }
     }
+
+    /// Whether it may wait for something newer to replace it.
+    fn is_lazy(&self) -> bool {
+        matches!(self, Self::TaskStatus { record, awaited: false, .. } if record.state == Some(TaskState::Starting))
+    }
 }
 
 /// Operations that have not begun, merged by object.
@@ -122,6 +132,8 @@ pub struct Queue {
     busy: HashSet<Subject>,
     awaited: VecDeque<Subject>,
     others: VecDeque<Subject>,
+    /// Those of which only something lazy waits, and until when.
+    lazy: VecDeque<(Boot, Subject)>,
     in_a_row: u32,
     length: usize,
 }
@@ -140,20 +152,28 @@ impl Queue {
     }
 
     /// Takes in an operation. It may replace one that has not begun, or be the same as one.
-    pub fn push(&mut self, op: Op) {
+    pub fn push(&mut self, op: Op, now: Boot) {
         let subject = op.subject();
-        let awaited = op.is_awaited();
         let waiting = self.waiting.entry(subject.clone()).or_default();
         let before = waiting.len();
         merge(waiting, op);
         self.length += waiting.len() - before;
         if !self.busy.contains(&subject) {
-            self.line_up(subject, awaited);
+            self.line_up(subject, now);
         }
     }
 
+    /// When something lazy is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Boot> {
+        self.lazy.front().map(|(due, _)| *due)
+    }
+
     /// The next operation to begin. [`Queue::done`] must be called for its object when it has ended.
-    pub fn pop(&mut self) -> Option<(Subject, Op)> {
+    pub fn pop(&mut self, now: Boot) -> Option<(Subject, Op)> {
+        while self.next_due().is_some_and(|due| due <= now) {
+            self.others.extend(self.lazy.pop_front().map(|(_, subject)| subject));
+        }
         loop {
             let others_turn = self.in_a_row >= AWAITED_IN_A_ROW && !self.others.is_empty();
             let subject = if others_turn || self.awaited.is_empty() {
@@ -167,7 +187,8 @@ impl Queue {
                 continue;
             }
             let Some(waiting) = self.waiting.get_mut(&subject) else { continue };
-            let first = waiting.iter().position(Op::is_awaited).unwrap_or(0);
+            let first = waiting.iter().position(Op::is_awaited);
+            let first = first.or_else(|| waiting.iter().position(|op| !op.is_lazy())).unwrap_or(0);
             let Some(op) = waiting.remove(first) else { continue };
             self.length -= 1;
             if waiting.is_empty() {
@@ -179,16 +200,20 @@ impl Queue {
     }
 
     /// The operation on this object has ended.
-    pub fn done(&mut self, subject: Subject) {
+    pub fn done(&mut self, subject: Subject, now: Boot) {
         self.busy.remove(&subject);
-        if let Some(waiting) = self.waiting.get(&subject) {
-            let awaited = waiting.iter().any(Op::is_awaited);
-            self.line_up(subject, awaited);
-        }
+        self.line_up(subject, now);
     }
 
-    fn line_up(&mut self, subject: Subject, awaited: bool) {
-        if awaited { self.awaited.push_back(subject) } else { self.others.push_back(subject) }
+    fn line_up(&mut self, subject: Subject, now: Boot) {
+        let Some(waiting) = self.waiting.get(&subject) else { return };
+        if waiting.iter().any(Op::is_awaited) {
+            self.awaited.push_back(subject);
+        } else if waiting.iter().all(Op::is_lazy) {
+            self.lazy.push_back((now.after(LAZY), subject));
+        } else {
+            self.others.push_back(subject);
+        }
     }
 }
 
@@ -236,8 +261,9 @@ fn merge(waiting: &mut VecDeque<Op>, op: Op) {
 mod tests {
     use super::*;
     use proffer_master::{Epoch, Readiness};
-    use proffer_mesos_api::TaskState;
     use proffer_resources::{Ranges, Resources};
+
+    const AT: Boot = Boot::from_micros(1_000_000);
 
     fn task(name: &str) -> TaskId {
         TaskId { key: ObjectKey::new("ns", name), uid: format!("uid-{name}") }
@@ -288,7 +314,7 @@ mod tests {
     /// Begins and ends everything, and tells in which order.
     fn drain(queue: &mut Queue) -> Vec<String> {
         let mut order = Vec::new();
-        while let Some((subject, op)) = queue.pop() {
+        while let Some((subject, op)) = queue.pop(AT) {
             order.push(match &op {
                 Op::TaskStatus { writes, task, record, .. } => {
                     let ids: Vec<String> = writes.iter().map(|write| write.0.to_string()).collect();
@@ -299,7 +325,7 @@ mod tests {
                 Op::Framework(record) => format!("framework pending {}", record.pending),
                 other => format!("{other:?}"),
             });
-            queue.done(subject);
+            queue.done(subject, AT);
         }
         assert!(queue.is_empty());
         order
@@ -308,53 +334,79 @@ mod tests {
     #[test]
     fn awaited_writes_go_first_and_adoption_after_them() {
         let mut queue = Queue::default();
-        queue.push(framework(1));
-        queue.push(Op::AdoptTask { task: task("a"), framework: ("fw".to_owned(), "f".to_owned()), finalizer: true });
-        queue.push(status(1, "a", TaskState::Staging, true));
-        queue.push(status(2, "b", TaskState::Staging, true));
+        queue.push(framework(1), AT);
+        queue
+            .push(Op::AdoptTask { task: task("a"), framework: ("fw".to_owned(), "f".to_owned()), finalizer: true }, AT);
+        queue.push(status(1, "a", TaskState::Staging, true), AT);
+        queue.push(status(2, "b", TaskState::Staging, true), AT);
         assert_eq!(drain(&mut queue), ["a Staging for 1", "b Staging for 2", "framework pending 1", "a adopt"]);
     }
 
     #[test]
     fn the_newest_status_replaces_one_that_has_not_begun() {
         let mut queue = Queue::default();
-        queue.push(status(1, "a", TaskState::Starting, false));
-        queue.push(status(2, "a", TaskState::Running, false));
-        queue.push(status(3, "a", TaskState::Finished, true));
-        queue.push(Op::ReleaseTask(task("a")));
-        queue.push(Op::ReleaseTask(task("a")));
+        queue.push(status(1, "a", TaskState::Starting, false), AT);
+        queue.push(status(2, "a", TaskState::Running, false), AT);
+        queue.push(status(3, "a", TaskState::Finished, true), AT);
+        queue.push(Op::ReleaseTask(task("a")), AT);
+        queue.push(Op::ReleaseTask(task("a")), AT);
         assert_eq!(drain(&mut queue), ["a Finished for 1,2,3", "a release"]);
+    }
+
+    #[test]
+    fn that_a_task_starts_is_written_only_if_nothing_follows_soon() {
+        let mut queue = Queue::default();
+        queue.push(status(1, "a", TaskState::Starting, false), AT);
+        queue.push(status(2, "b", TaskState::Starting, false), AT);
+        assert_eq!(queue.pop(AT), None);
+        queue.push(status(3, "a", TaskState::Running, false), AT);
+        let (subject, op) = queue.pop(AT).unwrap();
+        assert_eq!(op, status_for(&[1, 3], "a", TaskState::Running));
+        queue.done(subject, AT);
+        assert_eq!(queue.next_due(), Some(AT.after(LAZY)));
+        assert_eq!(queue.pop(AT), None);
+        let (_, op) = queue.pop(AT.after(LAZY)).unwrap();
+        assert_eq!(op, status_for(&[2], "b", TaskState::Starting));
+        assert!(queue.is_empty());
+    }
+
+    fn status_for(writes: &[u64], name: &str, state: TaskState) -> Op {
+        let mut op = status(0, name, state, false);
+        if let Op::TaskStatus { writes: known, .. } = &mut op {
+            *known = writes.iter().map(|&write| WriteId(write)).collect();
+        }
+        op
     }
 
     #[test]
     fn an_awaited_status_is_never_replaced() {
         let mut queue = Queue::default();
-        queue.push(status(1, "a", TaskState::Staging, true));
-        queue.push(status(2, "a", TaskState::Running, false));
-        queue.push(status(3, "a", TaskState::Finished, false));
+        queue.push(status(1, "a", TaskState::Staging, true), AT);
+        queue.push(status(2, "a", TaskState::Running, false), AT);
+        queue.push(status(3, "a", TaskState::Finished, false), AT);
         assert_eq!(drain(&mut queue), ["a Staging for 1", "a Finished for 2,3"]);
     }
 
     #[test]
     fn the_status_of_another_task_of_the_same_name_is_not_replaced() {
         let mut queue = Queue::default();
-        queue.push(status(1, "a", TaskState::Finished, false));
+        queue.push(status(1, "a", TaskState::Finished, false), AT);
         let mut later = status(2, "a", TaskState::Running, false);
         if let Op::TaskStatus { task, .. } = &mut later {
             task.uid = "another".to_owned();
         }
-        queue.push(later);
+        queue.push(later, AT);
         assert_eq!(drain(&mut queue), ["a Finished for 1", "a Running for 2"]);
     }
 
     #[test]
     fn one_object_is_written_by_one_at_a_time() {
         let mut queue = Queue::default();
-        queue.push(status(1, "a", TaskState::Staging, true));
-        let (subject, _) = queue.pop().unwrap();
-        queue.push(status(2, "a", TaskState::Running, true));
-        assert_eq!(queue.pop(), None);
-        queue.done(subject);
+        queue.push(status(1, "a", TaskState::Staging, true), AT);
+        let (subject, _) = queue.pop(AT).unwrap();
+        queue.push(status(2, "a", TaskState::Running, true), AT);
+        assert_eq!(queue.pop(AT), None);
+        queue.done(subject, AT);
         assert_eq!(drain(&mut queue), ["a Running for 2"]);
     }
 
@@ -362,10 +414,10 @@ mod tests {
     fn what_nobody_awaits_is_written_too_while_awaited_writes_keep_coming() {
         let mut queue = Queue::default();
         for write in 0..100 {
-            queue.push(status(write, &format!("t{write}"), TaskState::Staging, true));
+            queue.push(status(write, &format!("t{write}"), TaskState::Staging, true), AT);
         }
-        queue.push(framework(1));
-        queue.push(framework(2));
+        queue.push(framework(1), AT);
+        queue.push(framework(2), AT);
         let position = drain(&mut queue).iter().position(|done| done == "framework pending 2");
         assert_eq!(position, Some(8));
     }

@@ -140,12 +140,14 @@ impl Simulation {
 
     pub(crate) fn leader_event(&mut self, id: LeaderId, event: Event) {
         let now = self.now;
+        // The master's own tests check after every event; here it is enough to find a seed that shows it.
+        let is_checked = self.happenings.is_multiple_of(8);
         let leader = &mut self.leaders[id.0];
         if !leader.alive {
             return;
         }
         let effects = leader.master.handle(now, event);
-        if let Err(problem) = leader.master.check_invariants() {
+        if is_checked && let Err(problem) = leader.master.check_invariants() {
             self.oracle.found(format!("master of epoch {}: {problem}", leader.epoch.0));
         }
         for effect in effects {

@@ -67,7 +67,7 @@ pub struct Simulation {
     pub(crate) oracle: Oracle,
     pub(crate) faults: Faults,
     pub(crate) created: usize,
-    happenings: u64,
+    pub(crate) happenings: u64,
     fingerprint: u64,
     trace: VecDeque<String>,
 }
