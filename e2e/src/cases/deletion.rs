@@ -49,14 +49,15 @@ pub(super) fn uninstalling_leaves_the_cluster_as_it_was(lab: &Lab) -> Result<()>
     lab.framework("first")?;
     lab.apply(&lab.task("first", "one", "exec sleep 100000"))?;
     lab.wait_task("one", &["Running"], SOON)?;
+    let kubectl = lab.cluster.kubectl();
     // docs/uninstall.md: first what runs, then the program, then the kinds with what is left of their objects.
-    lab.kubectl.run(["delete", "frameworks", "--all", "--all-namespaces", "--timeout=120s"])?;
-    lab.kubectl.run(["delete", "tasks", "--all", "--all-namespaces", "--timeout=120s"])?;
+    kubectl.run(["delete", "frameworks", "--all", "--all-namespaces", "--timeout=120s"])?;
+    kubectl.run(["delete", "tasks", "--all", "--all-namespaces", "--timeout=120s"])?;
     lab.wait_no_processes()?;
     crate::install::uninstall(lab.cluster)?;
     let kinds = ["frameworks", "offers", "tasks", "agents"].map(|kind| format!("{kind}.proffer.dev"));
-    lab.kubectl.run(["delete", "crd"].into_iter().chain(kinds.iter().map(String::as_str)))?;
-    lab.kubectl.run(["delete", "namespace", SYSTEM, "--timeout=120s"])?;
+    kubectl.run(["delete", "crd"].into_iter().chain(kinds.iter().map(String::as_str)))?;
+    kubectl.run(["delete", "namespace", SYSTEM, "--timeout=120s"])?;
     let everything = [
         "crd",
         "clusterroles",
@@ -70,7 +71,7 @@ pub(super) fn uninstalling_leaves_the_cluster_as_it_was(lab: &Lab) -> Result<()>
         "leases",
     ];
     for kind in everything {
-        let names = lab.kubectl.run(["get", kind, "--all-namespaces", "--output=name"])?;
+        let names = kubectl.run(["get", kind, "--all-namespaces", "--output=name"])?;
         let left: Vec<&str> = names.lines().filter(|name| name.contains("proffer")).collect();
         ensure!(left.is_empty(), "left of Proffer: {left:?}");
     }
