@@ -5,7 +5,7 @@ use crate::args::RunArguments;
 use crate::auth::Reviewer;
 use crate::clock::Clock;
 use crate::http::{self, Anonymous};
-use crate::leader::{Elector, Guard, Identity, Term};
+use crate::leader::{self, Candidacy, Election, Guard, Identity, Term};
 use crate::metrics::Metrics;
 use crate::registry::{Heard, Registry, Watches, fresh_list};
 use crate::runner::{self, Reach, Runner};
@@ -17,8 +17,9 @@ use kube::api::{ListParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use proffer_crds::{Agent, Framework, Offer, Task};
-use proffer_master::{Event, MasterConfig};
+use proffer_master::{Epoch, Event, MasterConfig};
 use serde_json::json;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -36,16 +37,24 @@ pub async fn run(args: RunArguments) -> anyhow::Result<()> {
     let me = Identity::new(&args.pod_name, args.pod_ip);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), identity = %me, "the controller starts");
 
-    // Connections of their own for the Lease, so that nothing else can hold it up.
-    let client = connect(&args).await?;
-    let lease_client = connect(&args).await?;
-
+    let client = connect(args.kubeconfig.clone()).await?;
     let metrics = Arc::new(Metrics::new());
     let registry = Registry::new();
     let watches = start_watches(&args, &client, &registry, &metrics);
     let reviewer = Arc::new(Reviewer::new(client.clone()));
     let links = Links::new(&me.to_string());
-    let (mut elector, holder) = Elector::new(lease_client, &args.pod_namespace, &args.lease_name, me.clone(), timings);
+    let candidacy = Candidacy {
+        namespace: args.pod_namespace.clone(),
+        lease: args.lease_name.clone(),
+        me: me.clone(),
+        timings,
+        floor: Box::new({
+            let registry = Arc::clone(&registry);
+            move || registry.highest_epoch()
+        }),
+    };
+    // With a thread and a connection of its own, so that nothing else can hold up the Lease.
+    let (mut election, holder) = Election::start(candidacy, Box::pin(connect(args.kubeconfig.clone())))?;
     let (standing, follow_standing) = watch::channel(Standing::Standby);
 
     let listener =
@@ -83,18 +92,24 @@ pub async fn run(args: RunArguments) -> anyhow::Result<()> {
     let template = Template::load(&args.slot_template)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut term: Option<Term> = None;
+    let mut above = None;
     let work = async {
         // Only who has seen everything may lead: the epoch must be above any that an object shows.
         watches.synced().await;
-        let won = elector.campaign(|| registry.highest_epoch()).await;
-        term = Some(won.clone());
-        won.guard.watch()?;
-        metrics.leads(won.guard.epoch());
-        let lead = lead(&args, client.clone(), clock, &won.guard, &registry, &links, &metrics, &standing, template);
+        let Term { guard, raised } = election.campaign().await?;
+        guard.watch()?;
+        metrics.leads(guard.epoch());
+        let (outrun, on_outrun) = watch::channel(guard.epoch());
         tokio::select! {
-            failed = lead => failed,
-            never = elector.keep(&won) => match never {},
+            failed = lead(&args, client.clone(), clock, &guard, &registry, &links, &metrics, &standing, outrun, template) => failed,
+            epoch = leader::count_lost(on_outrun, guard.epoch(), raised) => {
+                above = Some(epoch);
+                Err(anyhow::anyhow!(
+                    "an agent has obeyed a leader of epoch {}, and this one, who holds the Lease, has epoch {}: the Lease \
+                     must have been deleted. The next leader counts on from there",
+                    epoch.0, guard.epoch().0,
+                ))
+            }
         }
     };
     let ended = tokio::select! {
@@ -105,9 +120,7 @@ pub async fn run(args: RunArguments) -> anyhow::Result<()> {
         _ = interrupt.recv() => Ok(()),
     };
     // With `work`, everything that decides or writes has ended; whoever is next need not wait.
-    if let Some(term) = term {
-        elector.release(&term).await;
-    }
+    election.release(above).await;
     if ended.is_ok() {
         tracing::info!("told to end");
         std::process::exit(0);
@@ -126,6 +139,7 @@ async fn lead(
     links: &Arc<Links>,
     metrics: &Arc<Metrics>,
     standing: &watch::Sender<Standing>,
+    outrun: watch::Sender<Epoch>,
     template: Template,
 ) -> anyhow::Result<()> {
     // Everything that acts as the leader ends with this function, before the Lease is given back.
@@ -146,7 +160,8 @@ async fn lead(
         Executor::new(client.clone(), Arc::clone(registry), guard.clone(), inbox.heard.clone(), Arc::clone(metrics));
     let writer = writer::start(executor, usize::from(args.write_concurrency), &mut acting);
     let notices = Notices::start(client.clone(), Arc::clone(registry), Arc::clone(metrics), &args.pod_name);
-    let reach = Reach { guard: guard.clone(), links: Arc::clone(links), writer, notices, metrics: Arc::clone(metrics) };
+    let reach =
+        Reach { guard: guard.clone(), links: Arc::clone(links), writer, notices, metrics: Arc::clone(metrics), outrun };
     let (on_recovered, recovered) = oneshot::channel();
     let runner = Runner::new(master_config(args, guard), clock, reach, on_recovered);
     registry.attach(guard.epoch(), inbox.heard.clone());
@@ -181,9 +196,9 @@ async fn lead(
 }
 
 /// A client whose failures are ours to handle: the writer, the watches and the election each retry in their own way.
-async fn connect(args: &RunArguments) -> anyhow::Result<Client> {
-    let mut config = if let Some(path) = &args.kubeconfig {
-        let kubeconfig = Kubeconfig::read_from(path).with_context(|| format!("--kubeconfig {}", path.display()))?;
+async fn connect(kubeconfig: Option<PathBuf>) -> anyhow::Result<Client> {
+    let mut config = if let Some(path) = kubeconfig {
+        let kubeconfig = Kubeconfig::read_from(&path).with_context(|| format!("--kubeconfig {}", path.display()))?;
         Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
     } else if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
         // By address: a static program has no business with the C library's resolver.

@@ -13,6 +13,9 @@ use proffer_master::Epoch;
 use std::time::Duration;
 use tokio::sync::watch;
 
+/// How far the count of epochs is set above what an agent has obeyed. Agents that were away then know an earlier one.
+const RAISED_BY: u64 = 1000;
+
 /// What went wrong with a request about the Lease.
 #[derive(Debug, thiserror::Error)]
 pub enum ElectorError {
@@ -32,6 +35,8 @@ pub enum ElectorError {
 pub struct Term {
     /// Ends the process when the term is over.
     pub guard: Guard,
+    /// When the count of epochs was last set beyond what an agent had obeyed, by the clock of who did that.
+    pub raised: Option<Timestamp>,
 }
 
 /// Takes part in the election on behalf of this process.
@@ -49,7 +54,7 @@ pub struct Elector {
 }
 
 impl Elector {
-    /// An elector for the Lease `namespace`/`name`. The second value follows who holds it.
+    /// An elector for the Lease `namespace`/`name`, which tells `holder` who holds it.
     #[must_use]
     pub fn new(
         client: kube::Client,
@@ -57,9 +62,9 @@ impl Elector {
         name: &str,
         me: Identity,
         timings: Timings,
-    ) -> (Self, watch::Receiver<Option<Identity>>) {
-        let (holder, follow) = watch::channel(None);
-        let elector = Self {
+        holder: watch::Sender<Option<Identity>>,
+    ) -> Self {
+        Self {
             api: Api::namespaced(client, namespace),
             namespace: namespace.to_owned(),
             name: name.to_owned(),
@@ -69,19 +74,19 @@ impl Elector {
             newest: None,
             highest: Epoch::default(),
             holder,
-        };
-        (elector, follow)
+        }
     }
 
     /// Waits until the Lease is ours. `floor` tells the highest epoch seen in any object.
-    pub async fn campaign(&mut self, mut floor: impl FnMut() -> Epoch) -> Term {
+    pub async fn campaign(&mut self, floor: impl Fn() -> Epoch) -> Term {
         let mut failures = 0u32;
         loop {
             let role = Role::Candidate { floor: floor().max(self.highest) };
             let wait = match self.try_once(role, self.timings.renew_deadline).await {
                 Ok(Outcome::Won { epoch, until }) => {
                     tracing::info!(epoch = epoch.0, identity = %self.me, "elected: this process leads");
-                    return Term { guard: Guard::new(epoch, until) };
+                    let raised = self.newest.as_ref().and_then(lease::raised);
+                    return Term { guard: Guard::new(epoch, until), raised };
                 }
                 Ok(Outcome::Waiting(wait)) => {
                     failures = 0;
@@ -105,7 +110,9 @@ impl Elector {
         let role = Role::Leader(term.guard.epoch());
         loop {
             let Some(rest) = term.guard.rest(Boot::now()) else { exit("the Lease was not renewed in time") };
-            match self.try_once(role, rest).await {
+            // A connection that is stuck must leave time for a second try, on another one.
+            let second_try = self.timings.renew_deadline / 4;
+            match self.try_once(role, rest.saturating_sub(second_try).max(second_try)).await {
                 Ok(Outcome::Won { until, .. }) => term.guard.extend(until),
                 Ok(Outcome::Lost { holder }) => {
                     tracing::error!(?holder, "the Lease names somebody else");
@@ -125,21 +132,24 @@ impl Elector {
         }
     }
 
-    /// Gives the Lease back, so that the next leader need not wait.
-    pub async fn release(&mut self, term: &Term) {
+    /// Gives the Lease back, so that the next leader need not wait. With `above`, the count of epochs goes on well above
+    /// that, so that no other agent is ahead of it either.
+    pub async fn release(&mut self, term: &Term, above: Option<Epoch>) {
+        if self.newest.is_none()
+            && let Ok(Ok(lease)) = answer(Duration::from_secs(1), self.api.get_opt(&self.name)).await
+        {
+            self.see(lease);
+        }
         let Some(base) = self.newest.clone() else { return };
         if LeaseRecord::from(&base).holder.as_deref() != Some(self.me.to_string().as_str()) {
             return;
         }
-        let free = lease::write(
-            Some(base),
-            &self.name,
-            &self.namespace,
-            None,
-            term.guard.epoch(),
-            self.timings,
-            Timestamp::now(),
-        );
+        let (ours, now) = (term.guard.epoch(), Timestamp::now());
+        let last = above.map_or(ours, |above| Epoch(above.0 + RAISED_BY).max(ours));
+        let mut free = lease::write(Some(base), &self.name, &self.namespace, None, last, self.timings, now);
+        if above.is_some() {
+            lease::set_raised(&mut free, now);
+        }
         let params = PostParams::default();
         let write = self.api.replace(&self.name, &params, &free);
         match tokio::time::timeout(Duration::from_secs(1), write).await {
@@ -149,22 +159,11 @@ impl Elector {
         }
     }
 
-    /// One look at the Lease and what follows from it.
+    /// One look at the Lease and what follows from it. No request is given more time than `within`.
     async fn try_once(&mut self, role: Role, within: Duration) -> Result<Outcome, ElectorError> {
-        // As client-go's users have it: a connection that is stuck must leave time for a second try on another.
-        let within = within.min(self.timings.renew_deadline / 2);
-        if let Ok(outcome) = tokio::time::timeout(within, self.look_and_act(role)).await {
-            outcome
-        } else {
-            self.newest = None;
-            Err(ElectorError::Timeout(within))
-        }
-    }
-
-    async fn look_and_act(&mut self, role: Role) -> Result<Outcome, ElectorError> {
         // A leader knows the Lease from its own last write, so one request renews it. All else begins with a look.
         if matches!(role, Role::Candidate { .. }) || self.newest.is_none() {
-            let lease = self.api.get_opt(&self.name).await.map_err(ElectorError::Get)?;
+            let lease = answer(within, self.api.get_opt(&self.name)).await?.map_err(ElectorError::Get)?;
             self.see(lease);
         }
         // The time before the request is what counts: the API server may have taken it in right then.
@@ -178,10 +177,13 @@ impl Elector {
         let base = if creates { None } else { self.newest.clone() };
         let me = self.me.to_string();
         let lease = lease::write(base, &self.name, &self.namespace, Some(&me), epoch, self.timings, Timestamp::now());
+        // Whatever becomes of the request, the Lease as it was known before it is not the newest any more.
+        self.newest = None;
+        let params = PostParams::default();
         let written = if creates {
-            self.api.create(&PostParams::default(), &lease).await
+            answer(within, self.api.create(&params, &lease)).await?
         } else {
-            self.api.replace(&self.name, &PostParams::default(), &lease).await
+            answer(within, self.api.replace(&self.name, &params, &lease)).await?
         };
         match written {
             Ok(lease) => {
@@ -192,13 +194,9 @@ impl Elector {
             Err(kube::Error::Api(status))
                 if status.is_conflict() || status.is_already_exists() || status.is_not_found() =>
             {
-                self.newest = None;
                 Ok(Outcome::Raced)
             }
-            Err(error) => {
-                self.newest = None;
-                Err(ElectorError::Write(error))
-            }
+            Err(error) => Err(ElectorError::Write(error)),
         }
     }
 
@@ -226,6 +224,14 @@ enum Outcome {
     Lost { holder: Option<String> },
     /// Somebody wrote it in between.
     Raced,
+}
+
+/// The answer to a request, if it comes within a time.
+async fn answer<T>(
+    within: Duration,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<kube::Result<T>, ElectorError> {
+    tokio::time::timeout(within, request).await.map_err(|_| ElectorError::Timeout(within))
 }
 
 /// Up to a fifth longer, so that candidates do not march in step.

@@ -36,6 +36,19 @@ impl From<&Lease> for LeaseRecord {
     }
 }
 
+/// Annotation with the time at which the count of epochs was last set beyond what an agent had obeyed.
+const RAISED: &str = "proffer.dev/epoch-raised-at";
+
+/// When the count of epochs was last set beyond what an agent had obeyed.
+pub(super) fn raised(lease: &Lease) -> Option<Timestamp> {
+    lease.metadata.annotations.as_ref()?.get(RAISED)?.parse().ok()
+}
+
+/// Notes that the count of epochs was set beyond what an agent had obeyed.
+pub(super) fn set_raised(lease: &mut Lease, now: Timestamp) {
+    lease.metadata.annotations.get_or_insert_default().insert(RAISED.to_owned(), now.to_string());
+}
+
 /// The Lease as `holder` writes it; without a holder it is given back.
 pub(super) fn write(
     base: Option<Lease>,

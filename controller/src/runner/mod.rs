@@ -13,10 +13,12 @@ use crate::writer::{Basis, Notices, Op};
 use hops::Hops;
 use proffer_agent_link::v1::LaunchTimes;
 use proffer_crds::Task;
-use proffer_master::{Effect, Event, Master, MasterConfig, Notice, ObjectKey, Session, ToAgent, WriteId, WriteOutcome};
+use proffer_master::{
+    Effect, Epoch, Event, Master, MasterConfig, Notice, ObjectKey, Session, ToAgent, WriteId, WriteOutcome,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Most events taken from one side before the other gets its turn.
 const BATCH: usize = 256;
@@ -75,6 +77,7 @@ pub struct Runner {
     writer: mpsc::UnboundedSender<Op>,
     notices: Notices,
     metrics: Arc<Metrics>,
+    outrun: watch::Sender<Epoch>,
     /// The version of each task that the master was told last: what it decides is decided on this one.
     told: HashMap<ObjectKey, Arc<Entry<Task>>>,
     /// Writes that have not ended, and what waits for each.
@@ -95,13 +98,15 @@ pub struct Reach {
     pub notices: Notices,
     /// Figures.
     pub metrics: Arc<Metrics>,
+    /// The later epoch that an agent told last.
+    pub outrun: watch::Sender<Epoch>,
 }
 
 impl Runner {
     /// A runner of a new master. `recovered` fires when [`Event::Recovered`] has been handled.
     #[must_use]
     pub fn new(config: MasterConfig, clock: Clock, reach: Reach, recovered: oneshot::Sender<()>) -> Self {
-        let Reach { guard, links, writer, notices, metrics } = reach;
+        let Reach { guard, links, writer, notices, metrics, outrun } = reach;
         Self {
             master: Master::new(config),
             clock,
@@ -112,6 +117,7 @@ impl Runner {
             told: HashMap::new(),
             hops: Hops::new(Arc::clone(&metrics)),
             metrics,
+            outrun,
             writes: HashMap::new(),
             recovered: Some(recovered),
         }
@@ -245,6 +251,7 @@ impl Runner {
                     tracing::error!(%agent, write = write.0, "a message waits for a write that is not under way: dropped");
                 }
             }
+            Effect::Outrun { epoch, .. } => drop(self.outrun.send_replace(epoch)),
             Effect::Disconnect { session, why, .. } => self.links.disconnect(session, &why),
             Effect::Tell(notice) => self.notices.tell(notice),
         }

@@ -7,6 +7,7 @@ use proffer_controller::leader::{Elector, Identity, Timings};
 use proffer_master::Epoch;
 use serde_json::json;
 use std::time::Duration;
+use tokio::sync::watch;
 
 const TIMINGS: Timings = Timings {
     lease_duration: Duration::from_secs(1),
@@ -14,9 +15,10 @@ const TIMINGS: Timings = Timings {
     retry_period: Duration::from_millis(20),
 };
 
-fn elector(server: &ApiServer, pod: &str) -> (Elector, tokio::sync::watch::Receiver<Option<Identity>>) {
+fn elector(server: &ApiServer, pod: &str) -> (Elector, watch::Receiver<Option<Identity>>) {
     let me = Identity::new(pod, "10.0.0.1".parse().unwrap());
-    Elector::new(server.client(), "ns", "proffer-controller", me, TIMINGS)
+    let (holder, follow) = watch::channel(None);
+    (Elector::new(server.client(), "ns", "proffer-controller", me, TIMINGS, holder), follow)
 }
 
 #[tokio::test]
@@ -34,15 +36,39 @@ async fn the_lease_changes_hands_with_a_higher_epoch_each_time() {
     assert!(Boot::now().since(began) >= TIMINGS.lease_duration, "a holder that does not renew is given its time");
     assert_eq!(follow.borrow().as_ref().map(|holder| holder.pod.clone()).as_deref(), Some("b"));
 
-    first.release(&term).await;
+    first.release(&term, None).await;
     let holder = server.get("leases", "ns", "proffer-controller").unwrap()["spec"]["holderIdentity"].clone();
     assert!(holder.as_str().unwrap().starts_with("b_"), "who lost it cannot give it back: {holder}");
 
-    second.release(&later).await;
+    second.release(&later, None).await;
     let began = Boot::now();
     let (mut third, _) = elector(&server, "a");
     assert_eq!(third.campaign(|| Epoch(0)).await.guard.epoch(), Epoch(44));
     assert!(Boot::now().since(began) < Duration::from_millis(500), "what was given back is taken at once");
+}
+
+#[tokio::test]
+async fn a_count_that_was_lost_goes_on_above_what_agents_have_obeyed() {
+    let server = ApiServer::default();
+    let (mut first, _) = elector(&server, "a");
+    let term = first.campaign(|| Epoch(0)).await;
+    assert_eq!((term.guard.epoch(), term.raised), (Epoch(1), None));
+    first.release(&term, Some(Epoch(23))).await;
+    let (mut second, _) = elector(&server, "b");
+    let term = second.campaign(|| Epoch(0)).await;
+    assert_eq!(term.guard.epoch(), Epoch(1024));
+    assert!(term.raised.is_some(), "so that it is not done again at once");
+}
+
+#[tokio::test]
+async fn who_does_not_hold_the_lease_does_not_touch_the_count() {
+    let server = ApiServer::default();
+    let (mut first, _) = elector(&server, "a");
+    let term = first.campaign(|| Epoch(0)).await;
+    let (mut second, _) = elector(&server, "b");
+    assert_eq!(second.campaign(|| Epoch(0)).await.guard.epoch(), Epoch(2));
+    first.release(&term, Some(Epoch(2))).await;
+    assert_eq!(server.get("leases", "ns", "proffer-controller").unwrap()["spec"]["leaseTransitions"], 2);
 }
 
 #[tokio::test]

@@ -68,6 +68,14 @@ pub enum Effect {
         /// Only once this write is durable; dropped if it fails.
         after: Option<WriteId>,
     },
+    /// An agent has obeyed the leader of a later epoch. Either that one leads, which only the Lease can tell, or the count
+    /// was lost with the Lease and has to go on above this.
+    Outrun {
+        /// The agent.
+        agent: AgentName,
+        /// The epoch it obeys.
+        epoch: Epoch,
+    },
     /// End a connection.
     Disconnect {
         /// The agent.

@@ -37,6 +37,11 @@ impl Master {
         }
         let mut unknown = self.allocator.agents().filter(|(agent, _)| !self.agents.contains_key(agent));
         ensure(unknown.next().is_none(), || "books of an unknown agent".to_owned())?;
+        for (id, agent) in &self.orphans {
+            let stray = self.agents.get(agent).and_then(|known| known.strays.get(id));
+            let waits = stray.is_some_and(|stray| stray.orphan.is_some()) && !self.tasks.contains_key(id);
+            ensure(waits, || format!("{id:?} is no orphan on {agent}"))?;
+        }
         self.check_claims()?;
         self.check_nothing_is_kept_back()
     }

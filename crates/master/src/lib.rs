@@ -31,6 +31,7 @@ mod launch;
 mod liveness;
 mod master;
 mod offers;
+mod orphans;
 mod record;
 mod records;
 mod recovery;

@@ -22,6 +22,8 @@ pub struct Master {
     pub(crate) frameworks: BTreeMap<ObjectKey, Framework>,
     pub(crate) tasks: BTreeMap<TaskId, Task>,
     pub(crate) agents: BTreeMap<AgentName, Agent>,
+    /// Tasks that agents have and of which no object was seen so far, and where they are.
+    pub(crate) orphans: BTreeMap<TaskId, AgentName>,
     /// Slots of agents that are not known.
     pub(crate) slots: BTreeMap<AgentName, Slot>,
     /// Live offers, and those that ended and still have an object.
@@ -55,6 +57,7 @@ impl Master {
             frameworks: BTreeMap::new(),
             tasks: BTreeMap::new(),
             agents: BTreeMap::new(),
+            orphans: BTreeMap::new(),
             slots: BTreeMap::new(),
             offers: BTreeMap::new(),
             parked_replies: BTreeSet::new(),
@@ -140,6 +143,7 @@ impl Master {
                 Timer::FilterEnds(framework, agent, _) => {
                     self.allocator.filter_expired(&agent, &framework, self.now);
                 }
+                Timer::OrphanDue(agent, task) => self.orphan_due(&agent, &task),
                 Timer::Settle(task) => self.settle(&task),
                 Timer::OfferMature => self.rescind_due = true,
                 Timer::Explain => self.explain_waiting(),

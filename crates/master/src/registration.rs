@@ -1,6 +1,6 @@
 //! An agent connects: it gets the epoch, and what it has is compared with what is recorded.
 
-use crate::effect::ToAgent;
+use crate::effect::{Effect, ToAgent};
 use crate::ending::Ending;
 use crate::event::{AgentRegistration, TaskSnapshot};
 use crate::ids::{AgentName, Epoch, Session, TaskId};
@@ -27,8 +27,7 @@ impl Master {
         } = registration;
         let ours = self.epoch();
         if epoch > ours {
-            let why = format!("agent {agent} obeys the leader of epoch {}; this one's epoch is {}", epoch.0, ours.0);
-            self.disconnect(&agent, session, why);
+            self.outrun(&agent, session, epoch);
             return;
         }
         self.expect_agent(&agent);
@@ -71,8 +70,7 @@ impl Master {
         self.heard_from(agent, session);
         let ours = self.epoch();
         if epoch > ours {
-            let why = format!("agent {agent} obeys the leader of epoch {}; this one's epoch is {}", epoch.0, ours.0);
-            self.disconnect(agent, session, why);
+            self.outrun(agent, session, epoch);
             self.connection_lost(agent);
         } else if epoch == ours {
             if let Some(known) = self.agents.get_mut(agent) {
@@ -80,6 +78,14 @@ impl Master {
             }
             self.agent_changed(agent);
         }
+    }
+
+    /// An agent obeys the leader of a later epoch: there is nothing to tell it from here.
+    fn outrun(&mut self, agent: &AgentName, session: Session, epoch: Epoch) {
+        let ours = self.epoch().0;
+        let why = format!("agent {agent} obeys the leader of epoch {}; this one's epoch is {ours}", epoch.0);
+        self.disconnect(agent, session, why);
+        self.push(Effect::Outrun { agent: agent.clone(), epoch });
     }
 
     /// Where a task is that is placed on `agent` now.

@@ -18,7 +18,7 @@ impl Master {
         if never_sent {
             return;
         }
-        self.enter_stray(agent, id, Stray { framework, held: placed.held.clone() });
+        self.enter_stray(agent, id, Stray { framework, held: placed.held.clone(), orphan: None });
         if let Some(launch) = placed.launch {
             self.writes.insert(launch, Write::LaunchOfStray(agent.clone(), id.clone()));
         }
@@ -29,7 +29,8 @@ impl Master {
     pub(crate) fn meet_stray(&mut self, agent: &AgentName, update: &StatusUpdate, held: Option<Resources>) {
         let known = self.agents.get(agent).is_some_and(|known| known.strays.contains_key(&update.task));
         if !known {
-            let stray = Stray { framework: update.framework.clone(), held: held.unwrap_or_default() };
+            let (framework, held) = (update.framework.clone(), held.unwrap_or_default());
+            let stray = Stray { framework, held, orphan: None };
             self.enter_stray(agent, &update.task, stray);
             // What it holds may be offered.
             self.agent_changed(agent);
@@ -51,6 +52,9 @@ impl Master {
         let strays: Vec<TaskId> =
             self.agents.get(agent).map(|known| known.strays.keys().cloned().collect()).unwrap_or_default();
         for id in strays {
+            if self.orphans.get(&id) == Some(agent) {
+                self.orphans.remove(&id);
+            }
             self.forget_stray(agent, &id);
         }
     }
@@ -62,7 +66,7 @@ impl Master {
         known.or_else(stray).unwrap_or_default()
     }
 
-    fn enter_stray(&mut self, agent: &AgentName, id: &TaskId, stray: Stray) {
+    pub(crate) fn enter_stray(&mut self, agent: &AgentName, id: &TaskId, stray: Stray) {
         let framework = ObjectKey::new(id.key.namespace.clone(), stray.framework.clone());
         self.allocator.allocate(agent, &framework, &stray.held);
         if let Some(known) = self.agents.get_mut(agent) {

@@ -79,9 +79,13 @@ impl Master {
         self.tasks.insert(id.clone(), Task::new(object, self.epoch(), self.now));
         self.framework_mut(&framework).tasks.insert(id.clone());
         self.changed_frameworks.insert(framework);
+        let orphaned_on = self.orphans.get(&id).cloned();
         match recorded {
             Some(record) => self.take_up(&id, record),
             None => self.begin(&id),
+        }
+        if let Some(agent) = orphaned_on {
+            self.recognize_orphan(&id, &agent);
         }
         self.wake_parked_replies(&id.key);
     }
@@ -170,6 +174,10 @@ impl Master {
         let agent = &place.agent;
         let Some(known) = self.agents.get(agent) else { return };
         let Some(session) = known.session() else { return };
+        if self.orphans.get(id) == Some(agent) {
+            // It did say so: what it said is about to be entered.
+            return;
+        }
         if confirmed && known.id.as_ref() == Some(&place.agent_id) {
             // It may have gone to the leader that placed this, and its connection here is dead. It is to tell anew.
             self.disconnect(agent, session, format!("task {} has to be looked for on agent {agent}", id.key));
@@ -187,14 +195,14 @@ impl Master {
         let late = foreign.clone().filter(|record| record.epoch < epoch && task.foreign.as_ref() != Some(record));
         task.foreign = foreign;
         let now_deleting = object.deleting && !task.deleting;
-        task.deleting = object.deleting;
+        task.deleting = object.deleting || task.gone;
         task.finalizer = object.finalizer;
         task.owner = object.owner;
         let respecified = task.framework != framework
             || task.generation != object.generation
             || task.request.is_err() != object.request.is_err();
-        if let Some(record) = late {
-            self.heed_late_word(&id, *record);
+        if late.is_some_and(|record| self.heed_late_word(&id, *record)) {
+            return;
         }
         let Some(task) = self.tasks.get(&id) else { return };
         match &task.phase {
@@ -221,16 +229,18 @@ impl Master {
     }
 
     /// A leader before this one wrote a status after this one had listed the objects. What it placed may have been
-    /// launched, and what it saw to its end was acknowledged and is forgotten by its agent.
-    fn heed_late_word(&mut self, id: &TaskId, record: TaskRecord) {
-        let Some(task) = self.tasks.get(id) else { return };
+    /// launched, and what it saw to its end was acknowledged and is forgotten by its agent. `true` if the task goes on
+    /// from there.
+    fn heed_late_word(&mut self, id: &TaskId, record: TaskRecord) -> bool {
+        let Some(task) = self.tasks.get(id) else { return false };
         match &task.phase {
             Phase::Waiting(_) => {
                 self.stop_waiting(id);
                 self.take_up(id, record);
+                true
             }
             // Its write conflicts: it is decided then.
-            Phase::Placed(placed) if placed.launch.is_some() => {}
+            Phase::Placed(placed) if placed.launch.is_some() => false,
             Phase::Placed(placed) => {
                 let agent = placed.agent.clone();
                 let ended = record.state.is_some_and(TaskState::is_terminal);
@@ -238,12 +248,14 @@ impl Master {
                     // What the agent said here is at least as new; but an end counts whoever recorded it, since the
                     // agent may have gone from here to that leader and have been acknowledged there.
                     self.write_note(id);
+                    false
                 } else {
                     self.vacate(id);
                     self.take_up(id, record);
+                    true
                 }
             }
-            Phase::Over(_) => {}
+            Phase::Over(_) => false,
         }
     }
 

@@ -20,6 +20,8 @@ pub(crate) enum Timer {
     OfferForgotten(OfferId),
     /// A filter ends.
     FilterEnds(ObjectKey, AgentName, Time),
+    /// A task of which no object was seen has waited long enough for one.
+    OrphanDue(AgentName, TaskId),
     /// A task is past its first second: what was put off for speed is done.
     Settle(TaskId),
     /// An offer has been held long enough to be rescinded for a task that fits nowhere else.

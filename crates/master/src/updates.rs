@@ -38,7 +38,12 @@ impl Master {
     /// Enters an update of a connected agent; `held` is what the agent says the task holds.
     pub(crate) fn take_update(&mut self, agent: &AgentName, update: StatusUpdate, held: Option<Resources>) {
         let id = update.task.clone();
-        match self.addressee(agent, &id) {
+        let addressee = self.addressee(agent, &id);
+        if matches!(addressee, Addressee::Unplaced) && self.tasks.get(&id).is_some_and(|task| !task.is_waiting()) {
+            self.vacate(&id);
+            self.clear_place(&id);
+        }
+        match addressee {
             Addressee::Superseded => {}
             Addressee::Here | Addressee::Unplaced if update.state.is_terminal() => {
                 self.task_reported_over(agent, update);
@@ -61,6 +66,7 @@ impl Master {
                 self.adopt_placement(agent, &update, held.clone());
                 self.progress(agent, update, held);
             }
+            Addressee::Nobody if !self.tasks.contains_key(&id) => self.meet_orphan(agent, update, held),
             Addressee::Nobody => {
                 if let Some(uuid) = update.uuid.clone() {
                     self.acknowledge(agent, &id, uuid, None);
@@ -88,6 +94,9 @@ impl Master {
         }
         match &task.phase {
             Phase::Placed(placed) if placed.agent == *agent => Addressee::Here,
+            // What is being written cannot get through: a leader before this one placed the task and had that
+            // recorded before it launched it. Its launch elsewhere goes with that write.
+            Phase::Placed(placed) if placed.launch.is_some() => Addressee::Unplaced,
             Phase::Placed(_) => Addressee::Nobody,
             Phase::Over(over) => Addressee::Over { write: over.write, reported: over.reported },
             Phase::Waiting(_) => Addressee::Unplaced,

@@ -86,8 +86,9 @@ impl Master {
             WriteOutcome::Gone => {
                 // Nothing was launched. The task stays known, without a place, until its deletion is told.
                 self.vacate(id);
+                self.clear_place(id);
                 if let Some(task) = self.tasks.get_mut(id) {
-                    task.phase = Phase::Waiting(self.now);
+                    task.gone = true;
                     task.deleting = true;
                 }
             }

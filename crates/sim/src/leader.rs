@@ -177,7 +177,8 @@ impl Simulation {
             Effect::CloseOffer { offer, .. } | Effect::DeleteOffer(offer) => {
                 self.api.offers.remove(&offer);
             }
-            Effect::WriteFramework(_) | Effect::Tell(_) => {}
+            // The Lease never loses its count here: if an agent has obeyed a later leader, this one will find out.
+            Effect::WriteFramework(_) | Effect::Tell(_) | Effect::Outrun { .. } => {}
             Effect::WriteAgent(record) => self.api.write_agent(*record),
             Effect::Send { session, message, after, agent } => {
                 match after.filter(|write| self.leaders[id.0].writer.is_open(*write)) {

@@ -108,7 +108,9 @@ impl Simulation {
             return;
         }
         node.incarnation += 1;
+        // What the last process wrote is read from the page cache, so it is synced before anything is built on it.
         node.base = node.journal.len();
+        node.synced = node.base;
         node.waiting.clear();
         let config = Config {
             work_dir: "/var/lib/proffer".to_owned(),

@@ -252,7 +252,7 @@ impl Simulation {
         }
         if self.options.trace {
             self.trace.push_back(format!("{:>10} {happening:?}", self.now.0 - BEGINNING.0));
-            if self.trace.len() > 3000 {
+            if self.trace.len() > 30000 {
                 self.trace.pop_front();
             }
         }

@@ -1,6 +1,6 @@
 //! An agent: what it told, what its slot is, how it is reached.
 
-use crate::event::Slot;
+use crate::event::{Slot, StatusUpdate};
 use crate::ids::{OfferId, Session, TaskId, Time};
 use crate::record::AgentRecord;
 use proffer_resources::{Ranges, Resources};
@@ -78,14 +78,16 @@ pub(crate) enum Liveness {
     Unreachable,
 }
 
-/// A task on an agent that should not be there: its object is gone, or it runs elsewhere. It is killed, and holds
-/// its resources until it has ended.
+/// A task on an agent that should not be there: its object is gone, or it runs elsewhere, or nothing is known of it.
+/// It holds its resources until it has ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Stray {
     /// Name of its framework.
     pub(crate) framework: String,
     /// What it holds.
     pub(crate) held: Resources,
+    /// What its agent said last, if no object of it was ever seen here: that may still come.
+    pub(crate) orphan: Option<StatusUpdate>,
 }
 
 impl Agent {

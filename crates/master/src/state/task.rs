@@ -19,6 +19,8 @@ pub(crate) struct Task {
     pub(crate) request: Result<TaskRequest, String>,
     /// Whether its object is being deleted.
     pub(crate) deleting: bool,
+    /// Whether a write found its object gone. The watch may tell older versions of it for a while.
+    pub(crate) gone: bool,
     /// Whether its object holds our finalizer.
     pub(crate) finalizer: bool,
     /// UID of the Framework in its object's owner references.
@@ -117,6 +119,7 @@ impl Task {
             generation: object.generation,
             request: object.request,
             deleting: object.deleting,
+            gone: false,
             finalizer: object.finalizer,
             owner: object.owner,
             created: object.created,

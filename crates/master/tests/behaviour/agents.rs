@@ -84,7 +84,13 @@ fn an_agent_of_a_later_leader_is_left_alone() {
     let mut registration = world.registration("node1", Vec::new());
     registration.epoch = Epoch(2);
     world.event(Event::AgentRegistered(registration));
-    assert_eq!(world.log(), ["disconnect node1: agent node1 obeys the leader of epoch 2; this one's epoch is 1"]);
+    assert_eq!(
+        world.log(),
+        [
+            "disconnect node1: agent node1 obeys the leader of epoch 2; this one's epoch is 1",
+            "node1 has obeyed epoch 2"
+        ]
+    );
 }
 
 #[test]
@@ -214,18 +220,41 @@ fn an_agent_that_lost_its_records_ran_other_tasks() {
 }
 
 #[test]
-fn a_task_that_nobody_knows_is_killed_and_holds_its_place_until_it_is_gone() {
+fn a_task_that_nobody_knows_is_killed_once_its_object_would_have_been_told() {
     let mut world = World::new().built_in("fw");
     world.give_slot("node1", "1", "8Gi");
     world.connect("node1", vec![snapshot("orphan", TaskState::Running), snapshot("over", TaskState::Finished)]);
     world.add_task("hello", "fw", "1", "64Mi");
+    world = world.clear();
+    world.pass_with_pongs(secs(74));
+    assert!(!world.log().iter().any(|line| line.contains("kill orphan") || line.contains("acknowledge over")));
+    world.pass_with_pongs(secs(2));
     let log = world.log();
     assert!(
         log.contains(&"node1: kill orphan".to_owned()) && log.contains(&"node1: acknowledge over/Finished".to_owned())
     );
+    // It holds its place until it is gone.
     assert_eq!(world.state_if_any("hello"), None);
     world.says("node1", "orphan", TaskState::Killed);
+    assert!(world.log().contains(&"node1: acknowledge orphan/Killed".to_owned()));
     assert_eq!(world.state_if_any("hello"), Some(TaskState::Staging));
+}
+
+#[test]
+fn a_task_whose_object_comes_late_goes_on() {
+    for (state, shown) in [(TaskState::Running, "Running"), (TaskState::Finished, "Finished")] {
+        let mut world = World::new().built_in("fw").agent("node2", "4", "8Gi");
+        world.give_slot("node1", "4", "8Gi");
+        world.connect("node1", vec![snapshot("hello", state)]);
+        world = world.clear();
+        world.add_task("hello", "fw", "1", "64Mi");
+        let log = world.log();
+        assert!(!log.iter().any(|line| line.contains("launch") || line.contains("kill")), "{log:?}");
+        assert!(log.contains(&format!("node1: acknowledge hello/{state}")), "{log:?}");
+        assert_eq!(world.shown("hello").0, shown);
+        world.pass_with_pongs(secs(80));
+        assert_eq!(world.shown("hello").0, shown);
+    }
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn nothing_is_decided_before_everything_is_told() {
     world = world.recovered();
     let log = world.log();
     assert!(log.contains(&"node1: launch hello with cpus:1;mem:64".to_owned()), "{log:?}");
-    assert!(log.contains(&"node1: kill orphan".to_owned()), "{log:?}");
+    assert!(log.contains(&"node1: acknowledge orphan/Running".to_owned()), "{log:?}");
 }
 
 #[test]

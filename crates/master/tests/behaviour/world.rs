@@ -551,6 +551,7 @@ impl World {
                     None => self.log.push(line),
                 }
             }
+            Effect::Outrun { agent, epoch } => self.log.push(format!("{agent} has obeyed epoch {}", epoch.0)),
             Effect::Disconnect { agent, why, .. } => self.log.push(format!("disconnect {agent}: {why}")),
             Effect::Tell(notice) => self.log.push(format!("tell {}: {}", notice.reason, notice.message)),
         }

@@ -208,3 +208,31 @@ fn a_status_that_makes_no_sense_counts_as_none() {
     world.add_agent("node1", "4", "8Gi");
     assert_eq!(world.state("hello").0, Some(TaskState::Staging));
 }
+
+#[test]
+fn a_task_that_an_agent_has_is_there_and_not_where_it_was_about_to_go() {
+    let mut world = staging();
+    // The leader before this one got its placement through, and its agent comes before that is told.
+    let snapshot =
+        TaskSnapshot { resources: resources("1", "64Mi"), update: update("hello", "fw", TaskState::Running) };
+    world.connect("node2", vec![snapshot]);
+    assert!(!world.log().iter().any(|line| line.contains("kill")));
+    another_leader_writes(&mut world, 0, TaskState::Running, "node2");
+    world.finish_write(WriteOutcome::Conflict);
+    world.finish_writes();
+    assert!(!world.log().iter().any(|line| line.contains("launch")));
+    assert_eq!(world.record("hello").agent.map(|place| place.agent), Some(agent_name("node2")));
+    assert_eq!(world.state("hello").0, Some(TaskState::Running));
+    assert!(world.agent_records["node1"].allocated.is_empty());
+}
+
+#[test]
+fn a_watch_that_lags_does_not_bring_back_what_a_write_found_gone() {
+    let mut world = staging();
+    let object = world.objects["hello"].clone();
+    world.finish_write(WriteOutcome::Gone);
+    world.event(Event::TaskApplied(Box::new(object)));
+    assert_eq!(world.log(), [""; 0]);
+    world.remove_task("hello");
+    assert_eq!(world.log(), [""; 0]);
+}

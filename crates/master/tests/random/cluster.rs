@@ -582,7 +582,7 @@ impl Cluster {
             Effect::DeleteOffer(offer) => {
                 self.offers.remove(&offer);
             }
-            Effect::WriteFramework(_) | Effect::Tell(_) => {}
+            Effect::WriteFramework(_) | Effect::Tell(_) | Effect::Outrun { .. } => {}
             Effect::WriteAgent(record) => {
                 let name = record.agent.clone();
                 let new = !self.agent_objects.contains_key(&name);

@@ -71,7 +71,8 @@ impl Cluster {
             self.connect(index);
         }
         self.settle();
-        for _ in 0..10 {
+        // Longer than what nobody knows of is waited for.
+        for _ in 0..22 {
             self.pass(Duration::from_secs(4));
             for agent in &mut self.agents {
                 agent.send_again();
