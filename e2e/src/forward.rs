@@ -55,7 +55,7 @@ pub fn port_file(cluster: &Cluster) -> Result<PathBuf> {
     Ok(cluster.provider().state()?.join("forward.port"))
 }
 
-/// GETs a path of the master's API through the forwarded port and returns the body.
+/// GETs a path of the master's API through a forwarded port and returns the body.
 pub fn get(port: u16, path: &str) -> Result<String> {
     let request =
         ureq::get(format!("http://127.0.0.1:{port}{path}")).config().timeout_global(Some(LEADER_LIMIT)).build();
@@ -192,14 +192,12 @@ fn follow(kubectl: &Kubectl, leader: &Shared<String>) -> Result<()> {
 fn keep_tunnel(kubectl: &Kubectl, leader: &Shared<String>, tunnel: &Shared<SocketAddr>) {
     loop {
         let Some(pod) = leader.wait(LEADER_LIMIT) else { continue };
-        match open_tunnel(kubectl, &pod) {
-            Ok((mut child, address)) => {
-                report(&format!("leader {pod} at {address}"));
-                tunnel.set(Some(address));
-                while !leader.changes(&pod, PAUSE) && matches!(child.try_wait(), Ok(None)) {}
+        match Tunnel::open(kubectl, &format!("pod/{pod}")) {
+            Ok(mut open) => {
+                report(&format!("leader {pod} on port {}", open.port));
+                tunnel.set(Some(SocketAddr::from((Ipv4Addr::LOCALHOST, open.port))));
+                while !leader.changes(&pod, PAUSE) && matches!(open.kubectl.try_wait(), Ok(None)) {}
                 tunnel.set(None);
-                child.kill().ok();
-                child.wait().ok();
             }
             Err(error) => {
                 report(&format!("{error:#}"));
@@ -209,23 +207,47 @@ fn keep_tunnel(kubectl: &Kubectl, leader: &Shared<String>, tunnel: &Shared<Socke
     }
 }
 
-fn open_tunnel(kubectl: &Kubectl, pod: &str) -> Result<(Child, SocketAddr)> {
-    let pod = format!("pod/{pod}");
-    let mut tunnel = kubectl.command(["port-forward", &pod, &format!(":{MASTER_PORT}")]);
-    let mut child =
-        tunnel.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start kubectl port-forward")?;
-    // "Forwarding from 127.0.0.1:40123 -> 5050"; it goes on writing a line for each connection, which nobody reads.
-    let mut output = BufReader::new(child.stdout.take().context("a piped output is there")?);
-    let mut line = String::new();
-    output.read_line(&mut line).context("cannot read what kubectl port-forward says")?;
-    thread::spawn(move || io::copy(&mut output, &mut io::sink()));
-    let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-    let Some(port) = port else {
-        child.kill().ok();
-        child.wait().ok();
-        bail!("kubectl port-forward to {pod} named no port but said {line:?}")
-    };
-    Ok((child, SocketAddr::from((Ipv4Addr::LOCALHOST, port))))
+/// A port of this machine that leads to the master's port of a pod, by way of `kubectl port-forward`, as long as this
+/// lives.
+#[derive(Debug)]
+pub struct Tunnel {
+    kubectl: Child,
+    port: u16,
+}
+
+impl Tunnel {
+    /// Opens one to `target`, such as `service/proffer`, in the namespace of `kubectl`.
+    pub fn open(kubectl: &Kubectl, target: &str) -> Result<Self> {
+        let mut command = kubectl.command(["port-forward", target, &format!(":{MASTER_PORT}")]);
+        let mut kubectl =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start kubectl port-forward")?;
+        let output = kubectl.stdout.take();
+        // From here on it is ended whatever happens.
+        let mut tunnel = Self { kubectl, port: 0 };
+        // "Forwarding from 127.0.0.1:40123 -> 5050"; it goes on writing a line for each connection, which nobody reads.
+        let mut output = BufReader::new(output.context("a piped output is there")?);
+        let mut line = String::new();
+        output.read_line(&mut line).context("cannot read what kubectl port-forward says")?;
+        thread::spawn(move || io::copy(&mut output, &mut io::sink()));
+        let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+        tunnel.port =
+            port.with_context(|| format!("kubectl port-forward to {target} named no port but said {line:?}"))?;
+        Ok(tunnel)
+    }
+
+    /// The port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end.
+        self.kubectl.kill().ok();
+        self.kubectl.wait().ok();
+    }
 }
 
 fn read_port(file: &Path) -> Option<u16> {

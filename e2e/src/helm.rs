@@ -1,11 +1,13 @@
 //! `helm` with a cluster's credentials.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use serde_json::Value;
 
 use crate::command::{command, run};
 
@@ -36,7 +38,7 @@ impl Helm {
 
     /// `helm upgrade --install --wait`: the release is as the chart says when this returns.
     ///
-    /// `values` are `--set` assignments such as `image.tag=0.1.0`.
+    /// `values` are arguments such as `--set=image.tag=0.1.0`.
     pub fn upgrade_install(
         &self,
         release: &str,
@@ -48,10 +50,15 @@ impl Helm {
         let timeout = format!("{}s", limit.as_secs());
         let mut helm = self.command(["upgrade", "--install", release]);
         helm.arg(chart).args(["--namespace", namespace, "--create-namespace", "--wait", "--timeout", &timeout]);
-        for value in values {
-            helm.args(["--set", value]);
-        }
-        run(&mut helm)
+        run(helm.args(values))
+    }
+
+    /// The values that somebody gave for a release, as arguments for [`Helm::upgrade_install`].
+    pub fn given_values(&self, release: &str, namespace: &str) -> Result<Vec<String>> {
+        let given = self.run(["get", "values", release, "--namespace", namespace, "--output=json"])?;
+        let given: Option<BTreeMap<String, Value>> =
+            serde_json::from_str(&given).with_context(|| format!("helm get values {release} said {given}"))?;
+        Ok(given.unwrap_or_default().iter().map(|(key, value)| format!("--set-json={key}={value}")).collect())
     }
 
     /// `helm uninstall --wait`, nothing where there is no such release.

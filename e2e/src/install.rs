@@ -28,7 +28,8 @@ pub fn load_images(cluster: &Cluster, images: &[(String, PathBuf)]) -> Result<()
     Ok(())
 }
 
-/// `helm upgrade --install` of the kinds and then of Proffer, both waited for. `values` are `--set` assignments.
+/// `helm upgrade --install` of the kinds and then of Proffer, both waited for. `values` are arguments such as
+/// `--set=image.tag=0.1.0`.
 pub fn install(cluster: &Cluster, values: &[String]) -> Result<()> {
     let charts = paths::workspace()?.join("charts");
     let helm = cluster.helm();
@@ -38,10 +39,17 @@ pub fn install(cluster: &Cluster, values: &[String]) -> Result<()> {
     })
 }
 
-/// `helm uninstall` of both charts, in the documented order. The kinds themselves stay, by their annotation.
-pub fn uninstall(cluster: &Cluster) -> Result<()> {
-    cluster.helm().uninstall("proffer", NAMESPACE)?;
-    cluster.helm().uninstall("proffer-crds", NAMESPACE)
+/// Removes Proffer from a cluster on which nothing of it runs any more, as steps 2 to 4 of docs/uninstall.md say, and
+/// returns the values it was installed with.
+pub fn uninstall(cluster: &Cluster) -> Result<Vec<String>> {
+    let (helm, kubectl) = (cluster.helm(), cluster.kubectl());
+    let values = helm.given_values("proffer", NAMESPACE)?;
+    helm.uninstall("proffer", NAMESPACE)?;
+    helm.uninstall("proffer-crds", NAMESPACE)?;
+    let kinds = ["frameworks", "offers", "tasks", "agents"].map(|kind| format!("{kind}.proffer.dev"));
+    kubectl.run(["delete", "crd"].into_iter().chain(kinds.iter().map(String::as_str)))?;
+    kubectl.run(["delete", "namespace", NAMESPACE, "--timeout=120s"])?;
+    Ok(values)
 }
 
 /// The name of the pod that leads, or nothing while there is none.

@@ -17,7 +17,6 @@ pub mod install;
 pub mod kubectl;
 pub mod packages;
 pub mod paths;
-pub mod proffer;
 pub mod runner;
 pub mod steps;
 pub mod tools;

@@ -38,18 +38,18 @@ impl InstallOptions {
 /// On an existing cluster the images must be where its nodes pull them from.
 pub(crate) fn install(cluster: &Cluster, options: &InstallOptions, more_values: &[&str], steps: &Steps) -> Result<u16> {
     let tag = options.tag.as_str();
-    let mut values: Vec<String> = VALUES.iter().chain(more_values).map(|value| (*value).to_owned()).collect();
+    let mut values: Vec<String> = VALUES.iter().chain(more_values).map(|value| format!("--set={value}")).collect();
     if cluster.origin() == Source::Existing {
         steps.note("an existing cluster: its nodes must be able to pull the images that the chart names");
     } else {
         let built = if options.no_build { images::as_built(tag)? } else { images::build(tag, steps)? };
         steps.step("images onto every node", || load(cluster, &built))?;
-        values.push(format!("image.tag={tag}"));
-        values.push(format!("slot.image.tag={tag}"));
+        values.push(format!("--set=image.tag={tag}"));
+        values.push(format!("--set=slot.image.tag={tag}"));
         // The tag stays when the content changes; this is what makes Kubernetes roll the pods then.
         for (image, part) in [(Image::Controller, "controller"), (Image::Agent, "agent")] {
             let fingerprint = built.iter().find(|built| built.image == image).map_or("", |built| &built.fingerprint);
-            values.push(format!("{part}.podAnnotations.proffer\\.dev/image-content={fingerprint}"));
+            values.push(format!("--set={part}.podAnnotations.proffer\\.dev/image-content={fingerprint}"));
         }
     }
     steps.step("helm upgrade --install of both charts", || install::install(cluster, &values))?;

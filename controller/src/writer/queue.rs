@@ -4,10 +4,10 @@ use crate::clock::Boot;
 use crate::registry::Entry;
 use proffer_crds::Task;
 use proffer_master::{
-    AgentRecord, FrameworkRecord, ObjectKey, OfferEnd, OfferId, OfferRecord, TaskId, TaskRecord, WriteId,
+    AgentRecord, Epoch, FrameworkRecord, ObjectKey, OfferEnd, OfferId, OfferRecord, TaskId, TaskRecord, WriteId,
 };
 use proffer_mesos_api::TaskState;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,11 @@ use std::time::Duration;
 const AWAITED_IN_A_ROW: u32 = 8;
 /// A task that starts is about to say that it runs: that it starts is written only if nothing more comes for this long.
 const LAZY: Duration = Duration::from_millis(100);
+/// What a framework or an agent has changes with each of its tasks, and people look at it now and then. So it is written
+/// this long after a change, out of the way of the launch that caused it ...
+const TALLY_DELAY: Duration = Duration::from_millis(250);
+/// ... and at most once in this time.
+const TALLY_PERIOD: Duration = Duration::from_secs(1);
 
 /// One thing to be written.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,7 +86,7 @@ impl PartialEq for Basis {
 }
 
 /// The object that an operation is about. Operations on one object never run at the same time.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// A Task.
     Task(ObjectKey),
@@ -119,9 +124,45 @@ impl Op {
         }
     }
 
-    /// Whether it may wait for something newer to replace it.
-    fn is_lazy(&self) -> bool {
+    /// Whether it says no more than that a task starts.
+    fn is_starting(&self) -> bool {
         matches!(self, Self::TaskStatus { record, awaited: false, .. } if record.state == Some(TaskState::Starting))
+    }
+
+    /// What a person or a program may be waiting for in the status of a framework or an agent.
+    fn readiness(&self) -> Option<Readiness> {
+        match self {
+            Self::Framework(record) => Some((record.generation, record.ready.reason, record.epoch)),
+            Self::Agent(record) => Some((0, record.ready.reason, record.epoch)),
+            _ => None,
+        }
+    }
+}
+
+/// What a change of is written at once: the generation of the spec that was seen, the reason of the condition, the epoch.
+type Readiness = (i64, &'static str, Epoch);
+
+/// When the status of each framework and agent was last written, and what it said then.
+#[derive(Debug, Default)]
+struct Tallies {
+    known: HashMap<Subject, (Boot, Readiness)>,
+    /// At so many, those that would not hold anything back any more are forgotten.
+    most: usize,
+}
+
+impl Tallies {
+    fn begun(&mut self, subject: &Subject, readiness: Readiness, now: Boot) {
+        self.known.insert(subject.clone(), (now, readiness));
+        if self.known.len() > self.most {
+            self.known.retain(|_, (begun, _)| now.since(*begun) < TALLY_PERIOD);
+            self.most = self.known.len() * 2 + 64;
+        }
+    }
+
+    /// When a status may be written; `None` for at once, since it says something else than the last one.
+    fn due(&self, subject: &Subject, readiness: Readiness, now: Boot) -> Option<Boot> {
+        let (begun, said) = self.known.get(subject)?;
+        (*said == readiness).then(|| begun.after(TALLY_PERIOD).max(now.after(TALLY_DELAY)))
     }
 }
 
@@ -132,8 +173,10 @@ pub struct Queue {
     busy: HashSet<Subject>,
     awaited: VecDeque<Subject>,
     others: VecDeque<Subject>,
-    /// Those of which only something lazy waits, and until when.
-    lazy: VecDeque<(Boot, Subject)>,
+    /// Those of which something lazy waits, and until when; in the order of time and by object.
+    lazy: BTreeSet<(Boot, Subject)>,
+    due: HashMap<Subject, Boot>,
+    tallies: Tallies,
     in_a_row: u32,
     length: usize,
 }
@@ -166,13 +209,14 @@ impl Queue {
     /// When something lazy is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Boot> {
-        self.lazy.front().map(|(due, _)| *due)
+        self.lazy.first().map(|(due, _)| *due)
     }
 
     /// The next operation to begin. [`Queue::done`] must be called for its object when it has ended.
     pub fn pop(&mut self, now: Boot) -> Option<(Subject, Op)> {
         while self.next_due().is_some_and(|due| due <= now) {
-            self.others.extend(self.lazy.pop_front().map(|(_, subject)| subject));
+            // It stays in `due`, which says that its time has come.
+            self.others.extend(self.lazy.pop_first().map(|(_, subject)| subject));
         }
         loop {
             let others_turn = self.in_a_row >= AWAITED_IN_A_ROW && !self.others.is_empty();
@@ -186,13 +230,18 @@ impl Queue {
             if self.busy.contains(&subject) {
                 continue;
             }
+            let Some(first) = self.first(&subject, now) else { continue };
             let Some(waiting) = self.waiting.get_mut(&subject) else { continue };
-            let first = waiting.iter().position(Op::is_awaited);
-            let first = first.or_else(|| waiting.iter().position(|op| !op.is_lazy())).unwrap_or(0);
             let Some(op) = waiting.remove(first) else { continue };
             self.length -= 1;
             if waiting.is_empty() {
                 self.waiting.remove(&subject);
+            }
+            if let Some(due) = self.due.remove(&subject) {
+                self.lazy.remove(&(due, subject.clone()));
+            }
+            if let Some(readiness) = op.readiness() {
+                self.tallies.begun(&subject, readiness, now);
             }
             self.busy.insert(subject.clone());
             return Some((subject, op));
@@ -205,12 +254,36 @@ impl Queue {
         self.line_up(subject, now);
     }
 
+    /// Which of the operations that wait for an object goes first; `None` if all may wait for something newer.
+    fn first(&self, subject: &Subject, now: Boot) -> Option<usize> {
+        let waiting = self.waiting.get(subject)?;
+        let due = || self.due.get(subject).filter(|&&due| due <= now).map(|_| 0);
+        waiting
+            .iter()
+            .position(Op::is_awaited)
+            .or_else(|| waiting.iter().position(|op| self.may_wait(subject, op, now).is_none()))
+            .or_else(due)
+    }
+
+    /// Until when an operation may wait for something newer; `None` if it may not.
+    fn may_wait(&self, subject: &Subject, op: &Op, now: Boot) -> Option<Boot> {
+        match op.readiness() {
+            Some(readiness) => self.tallies.due(subject, readiness, now),
+            None => op.is_starting().then(|| now.after(LAZY)),
+        }
+    }
+
     fn line_up(&mut self, subject: Subject, now: Boot) {
         let Some(waiting) = self.waiting.get(&subject) else { return };
+        let until = waiting.iter().map(|op| self.may_wait(&subject, op, now)).min().flatten();
         if waiting.iter().any(Op::is_awaited) {
             self.awaited.push_back(subject);
-        } else if waiting.iter().all(Op::is_lazy) {
-            self.lazy.push_back((now.after(LAZY), subject));
+        } else if let Some(until) = until {
+            // What waits longest counts: a status that keeps changing is written too.
+            if !self.due.contains_key(&subject) {
+                self.due.insert(subject.clone(), until);
+                self.lazy.insert((until, subject));
+            }
         } else {
             self.others.push_back(subject);
         }
@@ -368,6 +441,43 @@ mod tests {
         let (_, op) = queue.pop(AT.after(LAZY)).unwrap();
         assert_eq!(op, status_for(&[2], "b", TaskState::Starting));
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn what_a_framework_has_is_written_now_and_then_and_what_it_is_at_once() {
+        let mut queue = Queue::default();
+        queue.push(framework(1), AT);
+        let (subject, _) = queue.pop(AT).unwrap();
+        queue.done(subject, AT);
+        let after = |millis| AT.after(Duration::from_millis(millis));
+        for millis in (10..900).step_by(10) {
+            queue.push(framework(millis), after(millis as u64));
+            assert_eq!(queue.pop(after(millis as u64)), None);
+        }
+        assert_eq!(queue.next_due(), Some(AT.after(TALLY_PERIOD)));
+        let (subject, op) = queue.pop(AT.after(TALLY_PERIOD)).unwrap();
+        assert_eq!(op, framework(890));
+        queue.push(framework(891), after(1010));
+        queue.done(subject, after(1020));
+        assert_eq!((queue.pop(after(1020)), queue.next_due()), (None, Some(after(2000))));
+        let mut not_ready = framework(3);
+        if let Op::Framework(record) = &mut not_ready {
+            record.ready = Readiness { ready: false, reason: "Refused", message: String::new() };
+        }
+        queue.push(not_ready.clone(), after(1030));
+        assert_eq!(queue.pop(after(1030)).unwrap().1, not_ready);
+        assert_eq!((queue.is_empty(), queue.next_due()), (true, None));
+    }
+
+    #[test]
+    fn after_a_quiet_time_a_status_still_makes_way_for_the_launch_that_changed_it() {
+        let mut queue = Queue::default();
+        queue.push(framework(1), AT);
+        let (subject, _) = queue.pop(AT).unwrap();
+        queue.done(subject, AT);
+        let later = AT.after(Duration::from_mins(1));
+        queue.push(framework(2), later);
+        assert_eq!((queue.pop(later), queue.next_due()), (None, Some(later.after(TALLY_DELAY))));
     }
 
     fn status_for(writes: &[u64], name: &str, state: TaskState) -> Op {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use super::lab::{Lab, SOON, SYSTEM};
+use super::lab::{Lab, SOON};
 
 /// Deleting a Framework ends its tasks and its offers.
 pub(super) fn deleting_a_framework_ends_what_it_has(lab: &Lab) -> Result<()> {
@@ -44,20 +44,31 @@ pub(super) fn deleting_a_namespace_does_not_hang(lab: &Lab) -> Result<()> {
     lab.wait_no_processes()
 }
 
+/// Installed again after everything of it went, with its count of epochs, the agents of the nodes obey the new leader.
+pub(super) fn what_was_uninstalled_installs_again(lab: &Lab) -> Result<()> {
+    lab.framework("first")?;
+    lab.apply(&lab.task("first", "one", "true"))?;
+    lab.wait_task("one", &["Finished"], SOON)?;
+    let values = end_everything(lab)?;
+    crate::install::install(lab.cluster, &values)?;
+    lab.framework("again")?;
+    lab.apply(&lab.task("again", "two", "true"))?;
+    lab.wait_task("two", &["Finished"], SOON)?;
+    for node in lab.cluster.provider().nodes()? {
+        lab.kubectl.wait_object("agent", &node, "Ready", SOON, |agent| {
+            let mut conditions = agent["status"]["conditions"].as_array().into_iter().flatten();
+            conditions.any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+        })?;
+    }
+    Ok(())
+}
+
 /// Uninstalling in the documented order leaves nothing. The last case of all: Proffer is not there afterwards.
 pub(super) fn uninstalling_leaves_the_cluster_as_it_was(lab: &Lab) -> Result<()> {
     lab.framework("first")?;
     lab.apply(&lab.task("first", "one", "exec sleep 100000"))?;
     lab.wait_task("one", &["Running"], SOON)?;
-    let kubectl = lab.cluster.kubectl();
-    // docs/uninstall.md: first what runs, then the program, then the kinds with what is left of their objects.
-    kubectl.run(["delete", "frameworks", "--all", "--all-namespaces", "--timeout=120s"])?;
-    kubectl.run(["delete", "tasks", "--all", "--all-namespaces", "--timeout=120s"])?;
-    lab.wait_no_processes()?;
-    crate::install::uninstall(lab.cluster)?;
-    let kinds = ["frameworks", "offers", "tasks", "agents"].map(|kind| format!("{kind}.proffer.dev"));
-    kubectl.run(["delete", "crd"].into_iter().chain(kinds.iter().map(String::as_str)))?;
-    kubectl.run(["delete", "namespace", SYSTEM, "--timeout=120s"])?;
+    end_everything(lab)?;
     let everything = [
         "crd",
         "clusterroles",
@@ -70,6 +81,7 @@ pub(super) fn uninstalling_leaves_the_cluster_as_it_was(lab: &Lab) -> Result<()>
         "configmaps",
         "leases",
     ];
+    let kubectl = lab.cluster.kubectl();
     for kind in everything {
         let names = kubectl.run(["get", kind, "--all-namespaces", "--output=name"])?;
         let left: Vec<&str> = names.lines().filter(|name| name.contains("proffer")).collect();
@@ -81,4 +93,13 @@ pub(super) fn uninstalling_leaves_the_cluster_as_it_was(lab: &Lab) -> Result<()>
         ensure!(cgroups.trim().is_empty(), "cgroups left on {node}: {cgroups}");
     }
     Ok(())
+}
+
+/// docs/uninstall.md: first what runs, then the program, then the kinds with what is left of their objects.
+fn end_everything(lab: &Lab) -> Result<Vec<String>> {
+    let kubectl = lab.cluster.kubectl();
+    kubectl.run(["delete", "frameworks", "--all", "--all-namespaces", "--timeout=120s"])?;
+    kubectl.run(["delete", "tasks", "--all", "--all-namespaces", "--timeout=120s"])?;
+    lab.wait_no_processes()?;
+    crate::install::uninstall(lab.cluster)
 }

@@ -62,5 +62,6 @@ pub const CASES: &[Case] = cases![
     failover::tasks_go_on_while_leaders_are_killed,
     node_loss::a_node_loses_its_network,
     node_loss::a_node_loses_power,
+    deletion::what_was_uninstalled_installs_again,
     deletion::uninstalling_leaves_the_cluster_as_it_was,
 ];
