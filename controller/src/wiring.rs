@@ -12,6 +12,8 @@ use crate::runner::{self, Reach, Runner};
 use crate::slots::{Configured, Keeper, SLOT_LABELS, Template};
 use crate::writer::{self, Executor, Notices};
 use anyhow::Context;
+use axum::http::HeaderValue;
+use axum::http::header::USER_AGENT;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -208,6 +210,9 @@ async fn connect(kubeconfig: Option<PathBuf>) -> anyhow::Result<Client> {
     };
     config.connect_timeout = Some(Duration::from_secs(2));
     config.default_retry = false;
+    // Kubernetes shows it as the manager of the fields that this program writes.
+    let name = HeaderValue::from_static(concat!("proffer-controller/", env!("CARGO_PKG_VERSION")));
+    config.headers.push((USER_AGENT, name));
     Client::try_from(config).context("the API server's client")
 }
 

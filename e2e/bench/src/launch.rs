@@ -1,10 +1,11 @@
 //! How long it takes from creating a Task to seeing it Running, against the same for a Pod on the same cluster.
 //!
 //! Both are created one at a time by this program, each when the one before is gone, and watched by it; the clock is
-//! this program's. The steps in between
-//! come from the Task's own status (`times`), which the controller and the agent wrote by their clocks: they are exact
-//! where all run on one machine, and as good as the machines' clocks agree elsewhere.
+//! this program's. The steps in between come from the Task's own status (`times`), which the controller and the agent
+//! wrote by their clocks: they are exact where all run on one machine, and as good as the machines' clocks agree
+//! elsewhere. The hops within them are the leader's own figures.
 
+use crate::hops::{Hop, Sums};
 use crate::samples::{Figures, Samples};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -57,6 +58,8 @@ struct Report {
     task: Figures,
     /// The steps of a Task, in their order.
     steps: Vec<(&'static str, Figures)>,
+    /// The hops of a Task from the controller's event on, by the leader's clock.
+    hops: Vec<Hop>,
     /// Create to seen Running.
     pod: Figures,
     /// The Pod's median in units of the Task's.
@@ -79,12 +82,15 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     ]
     .map(|name| (name, Samples::default()))
     .into();
+    let before = Sums::read(&client).await?;
     let task = measure_tasks(&client, &options, limit, &mut steps).await?.figures();
+    let hops = Sums::read(&client).await?.since(&before);
     let pod = measure_pods(&client, &options, limit).await?.figures();
 
     let report = Report {
         task,
         steps: steps.iter().map(|(name, samples)| (*name, samples.figures())).collect(),
+        hops,
         pod,
         ratio_p50: pod.p50_ms / task.p50_ms,
         ratio_p99: pod.p99_ms / task.p99_ms,
@@ -110,6 +116,10 @@ fn print(report: &Report) {
         row(&format!("  {name}"), figures);
     }
     row("Pod: created to Running", &report.pod);
+    println!("The hops of a Task after its creation, as the leader measured them (mean):");
+    for hop in &report.hops {
+        println!("  {:<44} {:>6} {:>10.1}", hop.name, hop.count, hop.mean_ms);
+    }
     println!("A Task is {:.0} times faster than a Pod at p50, {:.0} times at p99.", report.ratio_p50, report.ratio_p99);
 }
 

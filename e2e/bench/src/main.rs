@@ -1,6 +1,7 @@
 //! Benchmarks on a running cluster; `cargo xtask bench` starts them. They print figures and never fail on a slow day.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
+mod hops;
 mod launch;
 mod samples;
 
