@@ -53,8 +53,9 @@ enum Part {
     E2e,
 }
 
-/// What tests need beyond an ordinary installation: agents that are missed after 9 s instead of 75.
-const VALUES: [&str; 2] = ["agentPing.timeout=3s", "agentPing.maxTimeouts=3"];
+/// What tests need beyond an ordinary installation: agents that are missed after 9 s instead of 75, and sandboxes that
+/// are removed after a minute instead of a week.
+const VALUES: [&str; 3] = ["agentPing.timeout=3s", "agentPing.maxTimeouts=3", "sandbox.retention=60s"];
 
 /// Runs the command. The last line on standard output is `N passed, N failed`.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {

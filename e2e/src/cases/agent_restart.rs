@@ -77,7 +77,22 @@ pub(super) fn tasks_outlive_their_agent(lab: &Lab) -> Result<()> {
     lab.system().run(["rollout", "status", "daemonset/proffer-agent", "--timeout=180s"])?;
     ensure!(keepers(lab, &running)? == before, "processes changed with the way back");
     lab.kubectl.run(["delete", "tasks", "--all", "--timeout=120s"])?;
-    nothing_left(lab)
+    nothing_left(lab)?;
+    sandboxes_go(lab, &node, &running)
+}
+
+/// Sandboxes are kept for as long as the chart's `sandbox.retention` says, and not longer.
+fn sandboxes_go(lab: &Lab, node: &str, tasks: &[Value]) -> Result<()> {
+    let mut sandboxes = Vec::new();
+    for task in tasks {
+        let sandbox = task["status"]["sandbox"].as_str().context("a task that ran has a sandbox")?;
+        sandboxes.push(lab.cluster.provider().host_path(node, std::path::Path::new(sandbox))?);
+    }
+    crate::deadline::wait_every(Duration::from_secs(1), "the sandboxes to be removed", SOON * 3, || {
+        let left: Vec<_> = sandboxes.iter().filter(|sandbox| sandbox.exists()).collect();
+        ensure!(left.is_empty(), "{} are left, the first: {:?}", left.len(), left.first());
+        Ok(Some(()))
+    })
 }
 
 /// The processes of the tasks that stay.
