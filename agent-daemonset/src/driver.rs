@@ -154,7 +154,8 @@ impl Loop {
     /// Finds out what became of the tasks of the last agent process. The slot is looked for first: tasks are in it.
     async fn recover(&mut self, state: &mut State) -> Result<(), JournalError> {
         let unresolved = self.agent.unresolved();
-        if unresolved.iter().any(|(_, _, rebooted)| !rebooted) {
+        let left_behind = self.launcher.recorded().iter().any(|uid| !self.agent.knows(uid));
+        if left_behind || unresolved.iter().any(|(_, _, rebooted)| !rebooted) {
             state.work.slot_settled().await;
         }
         for (uid, process, rebooted) in unresolved {

@@ -2,8 +2,7 @@
 
 use crate::driver::{Driver, Input, count_launch};
 use crate::files;
-use crate::launcher::Launcher;
-use crate::launcher::ended;
+use crate::launcher::{Launcher, Prepared, ended};
 use crate::metrics::Metrics;
 use proffer_agent::{Action, Event, Found, LaunchTimes, Order, Process};
 use std::collections::HashMap;
@@ -20,6 +19,45 @@ const PARALLEL_LAUNCHES: usize = 16;
 /// How long a starting agent waits for its slot before it looks what became of its tasks: as a rule it is there.
 const SLOT_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a task that was made ready is kept so. As a rule its launch comes after one write to the API server.
+const PREPARED_FOR: Duration = Duration::from_secs(5);
+/// Most tasks that are kept ready.
+const MOST_PREPARED: usize = 16;
+
+/// A task being made ready: locked while that is under way; then what came of it, for who takes it first.
+type Preparation = Arc<tokio::sync::Mutex<Option<Prepared>>>;
+
+/// Tasks that are made ready to be launched, by UID.
+#[derive(Clone, Default)]
+struct Preparations(Arc<Mutex<HashMap<String, Preparation>>>);
+
+impl Preparations {
+    /// A new one, locked; `None` if there is one for this task, or too many are there.
+    fn begin(&self, uid: &str) -> Option<(Preparation, tokio::sync::OwnedMutexGuard<Option<Prepared>>)> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MOST_PREPARED || all.contains_key(uid) {
+            return None;
+        }
+        let preparation = Preparation::default();
+        let locked = Arc::clone(&preparation).try_lock_owned().ok()?;
+        all.insert(uid.to_owned(), Arc::clone(&preparation));
+        Some((preparation, locked))
+    }
+
+    /// That of a task, for its launch.
+    fn take(&self, uid: &str) -> Option<Preparation> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid)
+    }
+
+    /// This one is over.
+    fn end(&self, uid: &str, preparation: &Preparation) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.get(uid).is_some_and(|known| Arc::ptr_eq(known, preparation)) {
+            all.remove(uid);
+        }
+    }
+}
+
 /// Starts what the core asks for.
 pub(crate) struct Work {
     launcher: Arc<Launcher>,
@@ -31,6 +69,7 @@ pub(crate) struct Work {
     /// True once the first look has been taken.
     slot_settled: watch::Sender<bool>,
     permits: Arc<Semaphore>,
+    preparations: Preparations,
 }
 
 impl Work {
@@ -42,7 +81,16 @@ impl Work {
     ) -> Self {
         let slot_settled = watch::Sender::new(true);
         let permits = Arc::new(Semaphore::new(PARALLEL_LAUNCHES));
-        Self { launcher, driver, metrics, orders: Arc::clone(orders), slot: None, slot_settled, permits }
+        Self {
+            launcher,
+            driver,
+            metrics,
+            orders: Arc::clone(orders),
+            slot: None,
+            slot_settled,
+            permits,
+            preparations: Preparations::default(),
+        }
     }
 
     /// Comes back when the slot that is looked for was found, or was not for a while.
@@ -66,6 +114,7 @@ impl Work {
                 self.slot = Some(tokio::spawn(keep));
             }
             Action::LeaveSlot => self.leave_slot(),
+            Action::Prepare { order, sandbox } => self.prepare(order, sandbox),
             Action::Spawn { order, sandbox } => self.spawn(*order, sandbox),
             Action::Adopt { uid, process } => self.adopt(uid, process),
             Action::Signal { uid, signal } => {
@@ -121,10 +170,11 @@ impl Work {
         let durable = Instant::now();
         let runtime = tokio::runtime::Handle::current();
         let permits = Arc::clone(&self.permits);
-        let launch = move || {
+        let preparation = self.preparations.take(&order.task.uid);
+        let launch = move |prepared: Option<Prepared>| {
             let uid = order.task.uid.clone();
             let came = orders.lock().unwrap_or_else(PoisonError::into_inner).remove(&uid).unwrap_or(durable);
-            let started = launcher.spawn(&order, &sandbox);
+            let started = launcher.spawn(&order, &sandbox, prepared);
             count_launch(&metrics, started.is_ok(), came.elapsed());
             match started {
                 Ok(started) => {
@@ -141,11 +191,42 @@ impl Work {
             }
         };
         tokio::spawn(async move {
+            let prepared = match preparation {
+                Some(preparation) => preparation.lock().await.take(),
+                None => None,
+            };
             // The semaphore is never closed.
             let _permit = permits.acquire().await;
-            if let Err(error) = tokio::task::spawn_blocking(launch).await {
+            if let Err(error) = tokio::task::spawn_blocking(move || launch(prepared)).await {
                 tracing::error!(%error, "a launch was not carried out");
             }
+        });
+    }
+
+    /// Has a task made ready, unless there is more than that to do. If it is not launched soon, that is taken back.
+    fn prepare(&self, order: Box<Order>, sandbox: String) {
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return };
+        let uid = order.task.uid.clone();
+        let Some((preparation, mut outcome)) = self.preparations.begin(&uid) else { return };
+        let (launcher, preparations) = (Arc::clone(&self.launcher), self.preparations.clone());
+        tokio::spawn(async move {
+            let prepare = {
+                let launcher = Arc::clone(&launcher);
+                move || launcher.prepare(order, sandbox)
+            };
+            *outcome = tokio::task::spawn_blocking(prepare).await.unwrap_or_default();
+            drop((outcome, permit));
+            tokio::time::sleep(PREPARED_FOR).await;
+            // A launch that comes meanwhile waits for this, and then finds the place clean.
+            let mut outcome = preparation.lock().await;
+            if let Some(prepared) = outcome.take() {
+                tracing::info!(task = uid, "made ready and not launched: taken back");
+                let dismiss = move || launcher.dismiss(prepared);
+                if let Err(error) = tokio::task::spawn_blocking(dismiss).await {
+                    tracing::error!(task = uid, %error, "cannot take back what was made ready");
+                }
+            }
+            preparations.end(&uid, &preparation);
         });
     }
 

@@ -55,6 +55,9 @@ pub struct Task {
     pub report: FdNumber,
     /// The task's file, see [`crate::exit_record`].
     pub record: FdNumber,
+    /// A pipe from which a byte comes when the command is to be started, or its end when it is not to be. Without it, the
+    /// command is started at once.
+    pub go: Option<FdNumber>,
     /// A detached mount of the sandbox.
     pub sandbox: FdNumber,
     /// The template's mount namespace.
@@ -121,6 +124,8 @@ pub enum Step {
     ExecInit,
     /// Reading the job.
     ReadJob,
+    /// Waiting to be told to start the command: it was not to be.
+    Dismissed,
     /// Another init has already started this task.
     AlreadyStarted,
     /// Joining the slot's namespaces.

@@ -31,8 +31,9 @@ pub(crate) fn run(task: &Task) -> ExitCode {
             running.supervise()
         }
         Err(failure) => {
-            // Another init runs or ran this task: its record is the true one.
-            if failure.step != Step::AlreadyStarted {
+            // What was never started has no end; and if another init runs or ran this task, its record is the true one.
+            let started = matches!(exit_record::read(&file), Ok(exit_record::Found::Started));
+            if started && failure.step != Step::AlreadyStarted {
                 record(&file, Outcome::Failed(failure.clone()));
             }
             send(report, &Report::Failed(failure));
@@ -65,12 +66,15 @@ struct Running {
     outputs: Vec<Output>,
 }
 
-/// Sets everything up and starts the command; comes back when it has been executed.
+/// Sets everything up and starts the command, as soon as it may; comes back when it has been executed.
 fn start(task: &Task, file: &OwnedFd) -> Result<Running, SetupFailure> {
     let failed = root::at;
     sys::block_all_signals().map_err(failed(Step::ReadJob, "signals"))?;
     rustix::thread::set_name(c"proffer-init").map_err(failed(Step::ReadJob, "name"))?;
-    exit_record::start(file).map_err(failed(Step::AlreadyStarted, ""))?;
+    let take = || exit_record::start(file).map_err(failed(Step::AlreadyStarted, ""));
+    if task.go.is_none() {
+        take()?;
+    }
     let sandbox = sys::take_inherited(task.sandbox).map_err(failed(Step::ReadJob, "sandbox"))?;
     root::enter(task, &sandbox)?;
 
@@ -86,6 +90,12 @@ fn start(task: &Task, file: &OwnedFd) -> Result<Running, SetupFailure> {
         outputs.push(Output::open(pipe, directory, name, task).map_err(failed(Step::OpenOutput, name))?);
     }
     drop(sandbox);
+    if let Some(go) = task.go {
+        let go = sys::take_inherited(go).map_err(failed(Step::ReadJob, "the pipe for the start"))?;
+        await_go(&go)?;
+        // Not before: until now, another init could have been started in the place of this one.
+        take()?;
+    }
     let leader = match sys::fork().map_err(failed(Step::ExecCommand, "fork"))? {
         Fork::Child => {
             let failure = execute(task, stdout_writer, stderr_writer);
@@ -99,6 +109,17 @@ fn start(task: &Task, file: &OwnedFd) -> Result<Running, SetupFailure> {
         return Err(failure);
     }
     Ok(Running { leader, signals, outputs })
+}
+
+/// Waits until the agent wants the command started. An agent that has gone does not.
+fn await_go(go: &OwnedFd) -> Result<(), SetupFailure> {
+    loop {
+        match io::read(go, &mut [0; 1]) {
+            Ok(1) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Ok(_) | Err(_) => return Err(SetupFailure::new(Step::Dismissed, 0, "")),
+        }
+    }
 }
 
 /// What the command's process wrote before it could execute the command; nothing if it did execute it.

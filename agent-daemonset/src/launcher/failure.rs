@@ -37,6 +37,7 @@ fn name(step: Step) -> &'static str {
         Step::EnterCgroup => "entering its cgroup",
         Step::ExecInit => "executing its init",
         Step::ReadJob => "handing over what to do",
+        Step::Dismissed => "waiting for its start",
         Step::AlreadyStarted => "it was started before",
         Step::JoinNamespaces => "joining the slot's namespaces",
         Step::MakeRoot => "mounting its root",

@@ -36,6 +36,7 @@ impl Descriptors {
 }
 
 /// An init on its way.
+#[derive(Debug)]
 pub(super) struct StartedInit {
     pub(super) pid: u32,
     pub(super) pidfd: OwnedFd,

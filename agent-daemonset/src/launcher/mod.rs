@@ -7,7 +7,7 @@ mod spawn;
 mod watch;
 
 pub use slot::{AttachError, AttachedSlot};
-pub use spawn::Started;
+pub use spawn::{Prepared, Started};
 pub(crate) use watch::ended;
 
 use crate::args::TaskMount;
@@ -180,10 +180,17 @@ impl Launcher {
         }
     }
 
-    /// Cleans up after tasks that nobody knows: what an earlier agent process left when it lost its journal.
+    /// Tasks that have a file here: all that were started or made ready and are not cleaned up.
+    #[must_use]
+    pub fn recorded(&self) -> Vec<String> {
+        let files = std::fs::read_dir(self.settings.work_dir.join("meta/tasks")).into_iter().flatten().flatten();
+        files.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
+    /// Cleans up after tasks that nobody knows: what an earlier agent process had made ready, or left when it lost its
+    /// journal.
     pub fn clean_up_unknown(&self, known: impl Fn(&str) -> bool) {
-        let directories = std::fs::read_dir(self.settings.work_dir.join("meta/tasks")).into_iter().flatten().flatten();
-        let mut uids: Vec<String> = directories.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let mut uids = self.recorded();
         uids.extend(self.slot().into_iter().flat_map(|slot| slot.cgroup.tasks()));
         uids.sort();
         uids.dedup();

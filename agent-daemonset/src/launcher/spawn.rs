@@ -1,5 +1,6 @@
 //! Starting one task.
 
+use super::job::StartedInit;
 use super::slot::AttachedSlot;
 use super::{Launcher, failure, job};
 use crate::cgroup::{Entrance, Limits, MemoryState};
@@ -11,7 +12,9 @@ use proffer_resources::quantity;
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
+use rustix::pipe::{PipeFlags, pipe_with};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 /// Where tasks look for programs unless they say otherwise.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -29,9 +32,74 @@ pub struct Started {
     pub pidfd: OwnedFd,
 }
 
+/// A task that is ready to start. Its init waits, and goes when this is dropped.
+#[derive(Debug)]
+pub struct Prepared {
+    order: Box<Order>,
+    sandbox: String,
+    underway: Underway,
+    /// A byte into it, and the command is started.
+    go: OwnedFd,
+}
+
+/// A task whose init has been started and has not reported yet.
+#[derive(Debug)]
+struct Underway {
+    slot: Arc<AttachedSlot>,
+    init: StartedInit,
+}
+
 impl Launcher {
-    /// Starts a task; comes back when its command has been executed, or could not be.
-    pub fn spawn(&self, order: &Order, sandbox: &str) -> Result<Started, LaunchFailure> {
+    /// Starts a task; comes back when its command has been executed, or could not be. What was prepared for it is used
+    /// if it is what is wanted still.
+    pub fn spawn(&self, order: &Order, sandbox: &str, prepared: Option<Prepared>) -> Result<Started, LaunchFailure> {
+        let uid = order.task.uid.as_str();
+        if let Some(prepared) = prepared {
+            let same_slot = self.slot().is_some_and(|slot| Arc::ptr_eq(&slot, &prepared.underway.slot));
+            if same_slot && *prepared.order == *order && prepared.sandbox == sandbox {
+                // If it has ended by now, its report says why, or that is what is found out next.
+                let _ = rustix::io::write(&prepared.go, &[1]);
+                return conclude(prepared.underway, uid);
+            }
+            self.dismiss(prepared);
+        }
+        conclude(self.begin(order, sandbox, None)?, uid)
+    }
+
+    /// Makes everything ready to start a task, up to its command. If that fails, nothing is left of it: the launch will
+    /// say what is wrong.
+    pub fn prepare(&self, order: Box<Order>, sandbox: String) -> Option<Prepared> {
+        let attempt = || -> Result<_, LaunchFailure> {
+            let failed = |error: Errno| LaunchFailure::Setup("preparing it".to_owned(), error.to_string());
+            let (wait, go) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
+            Ok((self.begin(&order, &sandbox, Some(&wait))?, go))
+        };
+        match attempt() {
+            Ok((underway, go)) => Some(Prepared { order, sandbox, underway, go }),
+            Err(failure) => {
+                tracing::debug!(task = order.task.uid, ?failure, "cannot make a task ready");
+                self.remove_prepared(&order.task.uid, &sandbox);
+                None
+            }
+        }
+    }
+
+    /// Takes back what was prepared.
+    pub fn dismiss(&self, prepared: Prepared) {
+        let Prepared { order, sandbox, underway, .. } = prepared;
+        let _ = sys::signal_pidfd(underway.init.pidfd.as_fd(), 9);
+        reap(&underway.init.pidfd);
+        self.remove_prepared(&order.task.uid, &sandbox);
+    }
+
+    fn remove_prepared(&self, uid: &str, sandbox: &str) {
+        self.clean_up(uid);
+        if let Err(error) = self.sandboxes.remove(sandbox) {
+            tracing::warn!(task = uid, %error, "cannot remove the sandbox of a task that was not launched");
+        }
+    }
+
+    fn begin(&self, order: &Order, sandbox: &str, go: Option<&OwnedFd>) -> Result<Underway, LaunchFailure> {
         let uid = order.task.uid.as_str();
         let slot = self.slot().ok_or_else(|| LaunchFailure::NotAttached("the slot went away".to_owned()))?;
         let name = if order.command.user.is_empty() { &self.settings.task_user } else { &order.command.user };
@@ -46,11 +114,12 @@ impl Launcher {
             .map_err(setup("mounting its sandbox"))?;
         let record = self.open_record(uid, true).map_err(setup("making its exit record"))?;
         let entrance = self.create_cgroup(&slot, order)?;
-        let started = self
+        let init = self
             .start_init(Some(&entrance), true, |keep| {
                 Job::Task(Box::new(Task {
                     report: keep.report(),
                     record: keep.add(&record),
+                    go: go.map(|go| keep.add(go)),
                     sandbox: keep.add(&tree),
                     mount_namespace: keep.add(&slot.mounts),
                     network_namespace: keep.add(&slot.network),
@@ -64,24 +133,7 @@ impl Launcher {
                 }))
             })
             .map_err(|failed| failure::translate(&failed))?;
-        match job::await_report(&started.report) {
-            Some(Report::Ready) => match process::start_ticks(started.pid) {
-                Some(start_ticks) => {
-                    Ok(Started { process: Process { pid: started.pid, start_ticks }, pidfd: started.pidfd })
-                }
-                // A process stays in /proc until its parent, this one, reaps it.
-                None => Err(LaunchFailure::Setup("reading /proc".to_owned(), "the init is not there".to_owned())),
-            },
-            Some(Report::Failed(failed)) => {
-                reap(&started.pidfd);
-                Err(failure::translate(&failed))
-            }
-            None => {
-                let _ = sys::signal_pidfd(started.pidfd.as_fd(), 9);
-                reap(&started.pidfd);
-                Err(died_silently(&slot, uid))
-            }
-        }
+        Ok(Underway { slot, init })
     }
 
     fn create_cgroup(&self, slot: &AttachedSlot, order: &Order) -> Result<Entrance, LaunchFailure> {
@@ -95,6 +147,28 @@ impl Launcher {
             let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
             LaunchFailure::Setup("making its cgroup".to_owned(), format!("{error}{cause}"))
         })
+    }
+}
+
+/// Waits until a task's command has been executed, or could not be.
+fn conclude(underway: Underway, uid: &str) -> Result<Started, LaunchFailure> {
+    let Underway { slot, init } = underway;
+    match job::await_report(&init.report) {
+        Some(Report::Ready) => {
+            // A process stays in /proc until its parent, this one, reaps it.
+            let gone = || LaunchFailure::Setup("reading /proc".to_owned(), "the init is not there".to_owned());
+            let start_ticks = process::start_ticks(init.pid).ok_or_else(gone)?;
+            Ok(Started { process: Process { pid: init.pid, start_ticks }, pidfd: init.pidfd })
+        }
+        Some(Report::Failed(failed)) => {
+            reap(&init.pidfd);
+            Err(failure::translate(&failed))
+        }
+        None => {
+            let _ = sys::signal_pidfd(init.pidfd.as_fd(), 9);
+            reap(&init.pidfd);
+            Err(died_silently(&slot, uid))
+        }
     }
 }
 

@@ -23,6 +23,10 @@ pub(super) fn from_wire(message: Message) -> Option<FromMaster> {
     let (epoch, call) = match message {
         Message::Registered(v1::Registered { agent_id, epoch, .. }) => (epoch, MasterCall::Registered { agent_id }),
         Message::Slot(v1::Slot { epoch, pod_uid, pod_ip, .. }) => (epoch, MasterCall::Slot { pod_uid, pod_ip }),
+        Message::Prepare(v1::Prepare { launch }) => {
+            let launch = launch?;
+            (launch.epoch, MasterCall::Prepare(Box::new(order(launch)?)))
+        }
         Message::Launch(launch) => (launch.epoch, MasterCall::Launch(Box::new(order(launch)?))),
         Message::Kill(v1::Kill { epoch, task, grace_millis }) => {
             (epoch, MasterCall::Kill { task: task_id(task?), grace_millis })

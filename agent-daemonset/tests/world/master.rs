@@ -138,6 +138,12 @@ impl Master {
         self.send(from_master::Message::Launch(v1::Launch { epoch, ..launch }));
     }
 
+    pub fn prepare(&self, launch: v1::Launch) {
+        let epoch = self.shared.state.lock().unwrap().epoch;
+        let launch = Some(v1::Launch { epoch, ..launch });
+        self.send(from_master::Message::Prepare(v1::Prepare { launch }));
+    }
+
     pub fn kill(&self, uid: &str, grace: Option<Duration>) {
         let epoch = self.shared.state.lock().unwrap().epoch;
         let grace_millis = grace.map(|grace| u64::try_from(grace.as_millis()).unwrap());

@@ -113,6 +113,7 @@ pub(super) fn to_agent(message: ToAgent, master_id: &str) -> v1::FromMaster {
                 resources: slot.as_ref().map(|slot| (&slot.resources).into()),
             })
         }
+        ToAgent::Prepare(launch) => Message::Prepare(v1::Prepare { launch: Some(to_launch(*launch)) }),
         ToAgent::Launch(launch) => Message::Launch(to_launch(*launch)),
         ToAgent::Kill { epoch, task, framework, grace } => Message::Kill(v1::Kill {
             epoch: epoch.0,

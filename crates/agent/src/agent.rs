@@ -175,6 +175,7 @@ impl Agent {
                 self.act(None, Action::Reconnect { message });
             }
             MasterCall::Slot { pod_uid, pod_ip } => self.slot_named(pod_uid, pod_ip),
+            MasterCall::Prepare(order) => self.prepare(order),
             MasterCall::Launch(order) => self.launch(now, *order),
             MasterCall::Kill { task, grace_millis } => self.kill(now, &task, grace_millis),
             MasterCall::Acknowledge { task, uuid } => self.acknowledge(now, &task.uid, uuid),

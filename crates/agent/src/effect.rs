@@ -41,6 +41,14 @@ pub enum Action {
     },
     /// There is no slot any more.
     LeaveSlot,
+    /// Make everything ready to start a task, but do not start it: it may never come to that. Nothing is told of it, and
+    /// it is taken back if no [`Action::Spawn`] follows soon.
+    Prepare {
+        /// What.
+        order: Box<Order>,
+        /// Its sandbox: made if it is not there.
+        sandbox: String,
+    },
     /// Start a task in the slot.
     Spawn {
         /// What.

@@ -52,6 +52,15 @@ impl Agent {
         }
     }
 
+    /// Has a task made ready that is likely to be launched. What is wrong with it is for the launch to say.
+    pub(crate) fn prepare(&mut self, order: Box<Order>) {
+        let known = self.knows(&order.task.uid);
+        if !known && self.slot.attached && validate::identity(&order.task).is_ok() && validate::order(&order).is_ok() {
+            let sandbox = self.sandbox_of(&order.task);
+            self.act(None, Action::Prepare { order, sandbox });
+        }
+    }
+
     fn no_slot(&self) -> Option<LaunchFailure> {
         (!self.slot.attached).then(|| LaunchFailure::NotAttached(self.slot.message.clone()))
     }

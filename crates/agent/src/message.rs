@@ -161,6 +161,8 @@ pub enum MasterCall {
         /// The pod's address.
         pod_ip: String,
     },
+    /// A launch is likely to come: make ready what can be taken back.
+    Prepare(Box<Order>),
     /// Launch a task.
     Launch(Box<Order>),
     /// End a task.

@@ -96,6 +96,30 @@ fn updates_come_one_at_a_time_and_again() {
     assert_eq!(node.story("a").last().unwrap(), "Failed");
 }
 
+#[test]
+fn only_what_could_be_launched_is_made_ready_and_nothing_is_told_of_it() {
+    let prepare = |uid: &str| MasterCall::Prepare(Box::new(order(uid)));
+    let mut node = Node::ready();
+    let (sent, written) = (node.sent.len(), node.journal.len());
+    node.master(1, prepare("a"));
+    assert_eq!((node.prepared.as_slice(), node.sent.len(), node.journal.len()), (&["a".to_owned()][..], sent, written));
+    // Known by now.
+    node.launch("a");
+    node.master(1, prepare("a"));
+    // Makes no sense.
+    let mut nameless = order("b");
+    nameless.task.name.clear();
+    node.master(1, MasterCall::Prepare(Box::new(nameless)));
+    // Of a leader whose time is over.
+    node.connect(2);
+    node.master(1, prepare("c"));
+    assert!(matches!(node.sent.last(), Some(ToMaster::StaleEpoch { refused: 1, confirmed: 2 })));
+    // Without a slot.
+    node.happens(Event::SlotDetached { pod_uid: "slot-1".into(), message: "gone".into() });
+    node.master(2, prepare("d"));
+    assert_eq!(node.prepared, ["a"]);
+}
+
 /// How a command ended, and the state, reason and part of the message that this gives.
 type Row = (Exit, TaskState, Option<Reason>, &'static str);
 

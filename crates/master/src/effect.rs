@@ -106,6 +106,8 @@ pub enum ToAgent {
         /// The slot, if there is one that runs.
         slot: Option<crate::event::Slot>,
     },
+    /// A launch is likely to come as soon as its record is durable: make ready what can be taken back.
+    Prepare(Box<Launch>),
     /// Run a task.
     Launch(Box<Launch>),
     /// End a task.

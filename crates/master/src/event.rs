@@ -196,6 +196,14 @@ pub struct Command {
     pub environment: Vec<(String, String)>,
 }
 
+impl Command {
+    /// Roughly how large it is in a message, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let variables = self.environment.iter().map(|(name, value)| name.len() + value.len());
+        self.value.len() + self.arguments.iter().map(String::len).sum::<usize>() + variables.sum::<usize>()
+    }
+}
+
 /// A framework's answer to an offer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OfferReply {

@@ -11,6 +11,11 @@ use crate::timers::Timer;
 use proffer_mesos_api::{Reason, TaskState};
 use proffer_resources::{Ranges, Resources};
 
+/// With more writes under way than this, a launch has to wait for its turn, and is not worth preparing.
+const PREPARED_AT_ONCE: usize = 8;
+/// A command that is larger than this, in bytes, is not sent twice.
+const LARGEST_PREPARED: usize = 16 * 1024;
+
 /// A place for a task.
 #[derive(Debug)]
 pub(crate) struct Placement {
@@ -109,7 +114,7 @@ impl Master {
             self.postpone_launch(id, &agent);
             return;
         }
-        let launch = Launch {
+        let launch = Box::new(Launch {
             epoch,
             task: id.clone(),
             framework: task.framework.name.clone(),
@@ -118,8 +123,11 @@ impl Master {
             mem_limit: request.mem_limit,
             command: request.command.clone(),
             kill_grace: request.kill_grace,
-        };
-        self.send(&agent, ToAgent::Launch(Box::new(launch)), after);
+        });
+        if after.is_some() && self.writes.len() <= PREPARED_AT_ONCE && launch.command.size() <= LARGEST_PREPARED {
+            self.send(&agent, ToAgent::Prepare(launch.clone()), None);
+        }
+        self.send(&agent, ToAgent::Launch(launch), after);
     }
 
     /// A task waits for its agent to be able to launch; if that takes long, it says so.

@@ -325,7 +325,11 @@ impl Simulation {
                     self.break_link(link);
                 }
             }
-            Action::LeaveSlot | Action::Adopt { .. } | Action::CleanUp { .. } | Action::ServeFile { .. } => {}
+            Action::Prepare { .. }
+            | Action::LeaveSlot
+            | Action::Adopt { .. }
+            | Action::CleanUp { .. }
+            | Action::ServeFile { .. } => {}
         }
     }
 

@@ -13,6 +13,7 @@ pub(crate) fn to_agent(message: master::ToAgent) -> agent::FromMaster {
             let (pod_uid, pod_ip) = slot.map(|slot| (slot.uid, slot.address.unwrap_or_default())).unwrap_or_default();
             (epoch, MasterCall::Slot { pod_uid, pod_ip })
         }
+        ToAgent::Prepare(launch) => (launch.epoch, MasterCall::Prepare(Box::new(order(*launch)))),
         ToAgent::Launch(launch) => (launch.epoch, MasterCall::Launch(Box::new(order(*launch)))),
         ToAgent::Kill { epoch, task, framework, grace } => {
             let grace_millis = grace.map(|grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));

@@ -30,6 +30,8 @@ pub struct Node {
     pub sent: Vec<ToMaster>,
     pub signals: Vec<(String, TaskSignal)>,
     pub removed: Vec<String>,
+    /// What was made ready.
+    pub prepared: Vec<String>,
     /// Spawns that the shell has not finished.
     pub spawning: Vec<String>,
     /// Every task that was ever started, and how it is.
@@ -76,6 +78,7 @@ impl Node {
             sent: Vec::new(),
             signals: Vec::new(),
             removed: Vec::new(),
+            prepared: Vec::new(),
             spawning: Vec::new(),
             lives: BTreeMap::new(),
             starts: BTreeMap::new(),
@@ -166,6 +169,7 @@ impl Node {
     fn act(&mut self, action: Action) {
         match action {
             Action::Send(message) => self.sent.push(message),
+            Action::Prepare { order, .. } => self.prepared.push(order.task.uid),
             Action::Spawn { order, .. } => self.spawning.push(order.task.uid),
             Action::Signal { uid, signal } => self.signals.push((uid, signal)),
             Action::RemoveSandbox { uid, .. } => self.removed.push(uid),

@@ -27,6 +27,7 @@ fn an_accepted_task_is_launched_and_the_rest_is_declined() {
         world.log(),
         [
             "write hello: Staging",
+            "node1: prepare hello",
             "close fw-1-1: Accepted: 1 task launched on agent node1",
             "node1: launch hello with cpus:0.5;mem:64",
         ]
@@ -228,6 +229,7 @@ fn switching_the_scheduler_takes_offers_back_and_places_what_waits() {
         [
             r#"close fw-1-1: Rescinded: framework "fw" does not take offers any more"#,
             "write hello: Staging",
+            "node1: prepare hello",
             "node1: launch hello with cpus:0.5;mem:64",
         ]
     );

@@ -20,7 +20,7 @@ fn running() -> World {
 fn a_task_is_recorded_launched_seen_running_and_seen_to_its_end() {
     let mut world = World::new().built_in("fw").agent("node1", "4", "8Gi").clear();
     world.add_task("hello", "fw", "1", "64Mi");
-    assert_eq!(world.log(), ["write hello: Staging", "node1: launch hello with cpus:1;mem:64"]);
+    assert_eq!(world.log(), ["write hello: Staging", "node1: prepare hello", "node1: launch hello with cpus:1;mem:64"]);
 
     world.says("node1", "hello", TaskState::Running);
     assert_eq!(world.log(), ["node1: acknowledge hello/Running", "write hello: Running"]);
@@ -41,7 +41,7 @@ fn nothing_is_sent_before_it_is_recorded() {
     let mut world = World::new().built_in("fw").agent("node1", "4", "8Gi").clear();
     world.hold_writes = true;
     world.add_task("hello", "fw", "1", "64Mi");
-    assert_eq!(world.log(), ["write hello: Staging"]);
+    assert_eq!(world.log(), ["write hello: Staging", "node1: prepare hello"]);
     world.finish_writes();
     assert_eq!(world.log(), ["node1: launch hello with cpus:1;mem:64"]);
 }
@@ -54,7 +54,7 @@ fn a_terminal_update_frees_its_resources_at_once_and_is_acknowledged_when_durabl
     world = world.clear();
     world.hold_writes = true;
     world.says("node1", "first", TaskState::Finished);
-    assert_eq!(world.log(), ["write first: Finished", "write second: Staging"]);
+    assert_eq!(world.log(), ["write first: Finished", "write second: Staging", "node1: prepare second"]);
     // The agent sends it again meanwhile: still nothing to acknowledge.
     world.says("node1", "first", TaskState::Finished);
     assert_eq!(world.log(), [""; 0]);
@@ -123,7 +123,7 @@ fn a_kill_never_overtakes_the_launch() {
     world.add_task("hello", "fw", "1", "64Mi");
     world.objects.get_mut("hello").expect("hello").finalizer = true;
     world.delete_task("hello");
-    assert_eq!(world.log(), ["write hello: Staging", "write hello: Killing"]);
+    assert_eq!(world.log(), ["write hello: Staging", "node1: prepare hello", "write hello: Killing"]);
     world.finish_write(WriteOutcome::Done);
     assert_eq!(world.log(), ["node1: launch hello with cpus:1;mem:64", "node1: kill hello"]);
 }
@@ -168,7 +168,7 @@ fn an_object_that_goes_before_its_launch_is_recorded_leaves_nothing() {
     world.add_task("hello", "fw", "1", "64Mi");
     world.remove_task("hello");
     world.finish_write(WriteOutcome::Gone);
-    assert_eq!(world.log(), ["write hello: Staging"]);
+    assert_eq!(world.log(), ["write hello: Staging", "node1: prepare hello"]);
     assert_eq!(world.agent_records["node1"].allocated, resources("0", "0"));
 }
 
@@ -180,7 +180,10 @@ fn a_new_object_of_the_same_name_is_another_task() {
     again.record = None;
     world.objects.insert("hello".to_owned(), again.clone());
     world.event(Event::TaskApplied(Box::new(again)));
-    assert_eq!(world.log(), ["node1: kill hello", "write hello: Staging", "node1: launch hello with cpus:1;mem:64"]);
+    assert_eq!(
+        world.log(),
+        ["node1: kill hello", "write hello: Staging", "node1: prepare hello", "node1: launch hello with cpus:1;mem:64"]
+    );
 }
 
 #[test]

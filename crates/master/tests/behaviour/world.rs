@@ -564,6 +564,7 @@ fn describe(agent: &AgentName, message: &ToAgent) -> String {
         ToAgent::Slot { slot, .. } => {
             format!("{agent}: slot {}", slot.as_ref().map_or("none", |slot| slot.uid.as_str()))
         }
+        ToAgent::Prepare(launch) => format!("{agent}: prepare {}", launch.task.key.name),
         ToAgent::Launch(launch) => format!("{agent}: launch {} with {}", launch.task.key.name, launch.resources),
         ToAgent::Kill { task, .. } => format!("{agent}: kill {}", task.key.name),
         ToAgent::Acknowledge { uuid, .. } => format!("{agent}: acknowledge {}", String::from_utf8_lossy(uuid)),

@@ -38,7 +38,7 @@ fn another_leader_writes(world: &mut World, epoch: u64, state: TaskState, agent:
 fn a_conflict_is_decided_anew() {
     let mut world = staging();
     world.finish_write(WriteOutcome::Conflict);
-    assert_eq!(world.log(), ["write hello: Staging"]);
+    assert_eq!(world.log(), ["write hello: Staging", "node1: prepare hello"]);
     world.finish_write(WriteOutcome::Done);
     assert_eq!(world.log(), ["node1: launch hello with cpus:1;mem:64"]);
 }

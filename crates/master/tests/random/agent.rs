@@ -127,7 +127,7 @@ impl Agent {
             | ToAgent::Kill { epoch, .. }
             | ToAgent::Acknowledge { epoch, .. }
             | ToAgent::Ping { epoch, .. } => *epoch,
-            ToAgent::Launch(launch) => launch.epoch,
+            ToAgent::Prepare(launch) | ToAgent::Launch(launch) => launch.epoch,
         };
         assert!(epoch >= self.epoch, "{} was sent {message:?} of an old epoch on a new connection", self.name);
         match message {
@@ -144,6 +144,7 @@ impl Agent {
                     self.say(|agent, session| Event::SlotAttached { agent, session, pod_uid, problem: None });
                 }
             }
+            ToAgent::Prepare(_) => {}
             ToAgent::Launch(launch) => return self.launch(launch.task, launch.framework, launch.resources),
             ToAgent::Kill { task, framework, .. } => self.kill(&task, framework),
             ToAgent::Acknowledge { task, uuid, .. } => return self.acknowledged(&task, &uuid),
