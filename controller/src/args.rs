@@ -73,7 +73,7 @@ pub struct RunArguments {
     #[arg(long, env = "PROFFER_RENEW_DEADLINE", default_value = "2s", value_parser = duration)]
     pub renew_deadline: Duration,
     /// Between two tries to get or renew the Lease.
-    #[arg(long, env = "PROFFER_RETRY_PERIOD", default_value = "250ms", value_parser = duration)]
+    #[arg(long, env = "PROFFER_RETRY_PERIOD", default_value = "500ms", value_parser = duration)]
     pub retry_period: Duration,
     /// Where HTTP is served.
     #[arg(long, env = "PROFFER_HTTP_LISTEN", default_value = "0.0.0.0:5050")]
