@@ -27,6 +27,23 @@ impl Amount {
         Self(units.saturating_mul(1000))
     }
 
+    /// An amount from outside, where it is a floating-point number of units: rounded to three decimals, as Mesos does.
+    /// `None` if it is negative, not a number, or more than [`Amount::MAX_INPUT`].
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)] // checked to be whole and in range
+    pub fn from_float(units: f64) -> Option<Self> {
+        let thousandths = (units * 1000.0).round();
+        (thousandths >= 0.0 && thousandths <= Self::MAX_INPUT.0 as f64).then(|| Self(thousandths.abs() as u64))
+    }
+
+    /// The number of units as a floating-point number, for messages that have no other form. Exact to three decimals up
+    /// to [`Amount::MAX_INPUT`].
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)] // the doc says how exact it is
+    pub fn to_float(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
+
     /// The amount in thousandths of its unit.
     #[must_use]
     pub const fn thousandths(self) -> u64 {
@@ -43,6 +60,12 @@ impl Amount {
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
+    }
+
+    /// The difference, or nothing if `other` is larger.
+    #[must_use]
+    pub const fn saturating_minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
     }
 
     /// The difference, or `None` if `other` is larger.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A set of numbers as sorted, disjoint, non-adjacent inclusive ranges (Mesos' `Value.Ranges`, always canonical).
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Ranges(Vec<(u64, u64)>);
 
 /// More ranges than this in one text are refused: no agent has as many holes in its ports.
