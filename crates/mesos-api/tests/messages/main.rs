@@ -1,0 +1,11 @@
+//! Messages in both encodings: as recorded from Mesos, as another implementation has them, and as nobody should.
+
+mod any_message;
+mod chunked;
+mod generator;
+mod hostile;
+mod java;
+mod lenient;
+mod recorded;
+mod records;
+mod tables;
