@@ -6,6 +6,8 @@ mod tables;
 
 use std::path::PathBuf;
 
+use prost_types::{DescriptorProto, EnumDescriptorProto};
+
 /// What is compiled; imports follow.
 const FILES: [&str; 8] = [
     "mesos/v1/mesos.proto",
@@ -36,12 +38,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=build");
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    let files = protox::compile(FILES, ["proto"])?;
+    let mut files = protox::compile(FILES, ["proto"])?;
     // What tests with an independent decoder read.
     std::fs::write(out.join("mesos.fds"), prost::Message::encode_to_vec(&files))?;
     let generated = tables::generate(&files)?;
     std::fs::write(out.join("tables.rs"), generated.tables)?;
     std::fs::write(out.join("every_message.rs"), generated.every_message)?;
+    for file in &mut files.file {
+        undeprecate(&mut file.message_type, &mut file.enum_type);
+    }
     let mut config = prost_build::Config::new();
     config.btree_map(["."]);
     for field in BOXED {
@@ -49,4 +54,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     config.compile_fds(files)?;
     Ok(())
+}
+
+/// Takes the mark of deprecation from all fields and values: what old clients send has to be read.
+fn undeprecate(messages: &mut [DescriptorProto], enums: &mut [EnumDescriptorProto]) {
+    for message in messages {
+        for options in message.field.iter_mut().filter_map(|field| field.options.as_mut()) {
+            options.deprecated = None;
+        }
+        undeprecate(&mut message.nested_type, &mut message.enum_type);
+    }
+    let values = enums.iter_mut().flat_map(|declared| &mut declared.value);
+    for options in values.filter_map(|value| value.options.as_mut()) {
+        options.deprecated = None;
+    }
 }
