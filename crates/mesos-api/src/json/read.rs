@@ -44,6 +44,9 @@ fn parse<'a, T: serde::Deserialize<'a>>(text: &'a [u8]) -> Result<T, serde_json:
 
 /// The error as Mesos' parser tells it: the line, and what stands there.
 fn syntax(text: &[u8], error: &serde_json::Error) -> String {
+    if error.to_string().starts_with("number out of range") {
+        return "Value out of range".to_owned();
+    }
     let line = text.split(|byte| *byte == b'\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
     let at_end = error.is_eof();
     let near = line.get(error.column().saturating_sub(usize::from(!at_end))..).unwrap_or_default();

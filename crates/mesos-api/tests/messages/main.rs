@@ -2,10 +2,12 @@
 
 mod any_message;
 mod chunked;
+mod entries;
 mod generator;
 mod hostile;
 mod java;
 mod lenient;
+mod mutated;
 mod recorded;
 mod records;
 mod tables;
