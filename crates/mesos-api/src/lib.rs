@@ -24,6 +24,7 @@ mod reason;
 pub mod recordio;
 mod task_state;
 pub mod v1;
+mod v1_names;
 pub mod validation;
 mod wire;
 

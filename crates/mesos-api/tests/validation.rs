@@ -1,5 +1,7 @@
 //! Calls that Mesos refuses are refused in its words, and those that it takes are taken.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests, and what they are made of")]
+
 use proffer_mesos_api::v1::{FrameworkId, FrameworkInfo, Resource, TaskGroupInfo, TaskInfo, offer};
 use proffer_mesos_api::validation::{
     self, Validity, agent_call, executor_call, framework, ids, master_call, operation, resource, scheduler_call, task,

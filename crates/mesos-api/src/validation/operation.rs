@@ -266,7 +266,7 @@ pub fn destroy(destroy: &Destroy) -> Validity {
     persistent_volumes(&destroy.volumes).map_err(|error| error.after("Not a persistent volume: "))
 }
 
-/// GROW_VOLUME.
+/// `GROW_VOLUME`.
 pub fn grow_volume(grow: &GrowVolume) -> Validity {
     let (volume, addition) = (&grow.volume, &grow.addition);
     validate_one(volume).map_err(|error| error.after("Invalid resource in the 'GrowVolume.volume' field: "))?;
@@ -287,7 +287,7 @@ pub fn grow_volume(grow: &GrowVolume) -> Validity {
     })
 }
 
-/// SHRINK_VOLUME.
+/// `SHRINK_VOLUME`.
 pub fn shrink_volume(shrink: &ShrinkVolume) -> Validity {
     let volume = &shrink.volume;
     validate_one(volume).map_err(|error| error.after("Invalid resource in the 'ShrinkVolume.volume' field: "))?;
@@ -305,7 +305,7 @@ pub fn shrink_volume(shrink: &ShrinkVolume) -> Validity {
     ensure(volume.shared.is_none(), || "Shrinking a shared persistent volume is not supported".to_owned())
 }
 
-/// CREATE_DISK.
+/// `CREATE_DISK`.
 pub fn create_disk(create: &CreateDisk) -> Validity {
     let source = &create.source;
     provided(source)?;
@@ -322,7 +322,7 @@ pub fn create_disk(create: &CreateDisk) -> Validity {
     }
 }
 
-/// DESTROY_DISK.
+/// `DESTROY_DISK`.
 pub fn destroy_disk(destroy: &DestroyDisk) -> Validity {
     let source = &destroy.source;
     provided(source)?;

@@ -33,9 +33,9 @@ pub fn validate_one(resource: &Resource) -> Validity {
         disk_source(resource, info)?;
     }
     if resource.reservations.is_empty() {
-        unrefined(resource)?
+        unrefined(resource)?;
     } else {
-        refined(resource)?
+        refined(resource)?;
     }
     if resource.shared.is_some() {
         ensure(resource.name == "disk", || format!("Resource {} cannot be shared", resource.name))?;
@@ -121,21 +121,19 @@ fn refined(resource: &Resource) -> Validity {
             format!("Invalid refined reservation: role '{descendant}' is not a refinement of '{ancestor}'")
         })?;
     }
-    match resource.reservations.as_slice() {
-        [only] => both_forms(resource, only),
-        _ => {
-            ensure(resource.role.is_none(), || {
-                "Invalid resource format: 'Resource.role' must not be set if there is more than one reservation in \
-                 'Resource.reservations'"
-                    .to_owned()
-            })?;
-            ensure(resource.reservation.is_none(), || {
-                "Invalid resource format: 'Resource.reservation' must not be set if there is more than one \
-                 reservation in 'Resource.reservations'"
-                    .to_owned()
-            })
-        }
+    if let [only] = resource.reservations.as_slice() {
+        return both_forms(resource, only);
     }
+    ensure(resource.role.is_none(), || {
+        "Invalid resource format: 'Resource.role' must not be set if there is more than one reservation in \
+         'Resource.reservations'"
+            .to_owned()
+    })?;
+    ensure(resource.reservation.is_none(), || {
+        "Invalid resource format: 'Resource.reservation' must not be set if there is more than one reservation in \
+         'Resource.reservations'"
+            .to_owned()
+    })
 }
 
 /// Both forms at once must say the same.

@@ -36,7 +36,7 @@ impl Sum {
         let mut amount = Amount::default();
         match resource.r#type() {
             Type::Scalar => {
-                amount.scalar = resource.scalar.as_ref().map_or(0, |scalar| i128::from(fixed(scalar.value)))
+                amount.scalar = resource.scalar.as_ref().map_or(0, |scalar| i128::from(fixed(scalar.value)));
             }
             Type::Ranges => amount.ranges = ranges(resource),
             Type::Set => amount.items = resource.set.iter().flat_map(|set| set.item.iter().cloned()).collect(),

@@ -98,7 +98,7 @@ fn disk(disk: &DiskInfo) -> String {
     if let Some(source) = &disk.source {
         text.push_str(source.r#type().as_str_name());
         if source.id.is_some() || source.profile.is_some() {
-            text.push_str(&format!("({},{},{})", source.vendor(), source.id(), source.profile()));
+            text.extend(["(", source.vendor(), ",", source.id(), ",", source.profile(), ")"]);
         } else {
             let root = match source.r#type() {
                 SourceType::Mount => source.mount.as_ref().and_then(|mount| mount.root.as_ref()),

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use prost_reflect::prost_types::FieldOptions;
 use prost_reflect::{
     Cardinality, DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage,
     Value,
@@ -128,7 +129,7 @@ pub(crate) fn with_defaults(message: &DynamicMessage) -> DynamicMessage {
     let mut result = message.clone();
     for field in message.descriptor().fields() {
         let options = field.field_descriptor_proto().options.as_ref();
-        let deprecated = options.is_some_and(|options| options.deprecated());
+        let deprecated = options.is_some_and(FieldOptions::deprecated);
         if message.has_field(&field) {
             let value = value_with_defaults(&message.get_field(&field));
             result.set_field(&field, value);

@@ -8,13 +8,7 @@ use proffer_mesos_api::{DecodeError, Limits, decode, decode_within, encode, json
 fn nested(parents: usize) -> Vec<u8> {
     let mut bytes = vec![0x0a, 1, b'x'];
     for _ in 0..parents {
-        let mut outer = vec![0x0a, 1, b'x', 0x12];
-        let mut length = bytes.len();
-        while length >= 0x80 {
-            outer.push((length & 0x7f) as u8 | 0x80);
-            length >>= 7;
-        }
-        outer.push(length as u8);
+        let mut outer = [vec![0x0a, 1, b'x', 0x12], length(bytes.len())].concat();
         outer.append(&mut bytes);
         bytes = outer;
     }
@@ -61,10 +55,10 @@ fn what_would_grow_is_not_decoded() {
 fn length(mut length: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     while length >= 0x80 {
-        bytes.push((length & 0x7f) as u8 | 0x80);
+        bytes.push(u8::try_from(length & 0x7f).unwrap() | 0x80);
         length >>= 7;
     }
-    bytes.push(length as u8);
+    bytes.push(u8::try_from(length).unwrap());
     bytes
 }
 

@@ -78,7 +78,7 @@ fn every_recorded_message_survives() {
             all["request"].to_string().into_bytes()
         };
         match name.as_str() {
-            _ if name.ends_with(".txt") => continue,
+            _ if path.extension().is_some_and(|extension| extension == "txt") => continue,
             "SUBSCRIBE.request.json" => assert_round_trip::<scheduler::Call>(&text, &name),
             _ if name.starts_with("call.") => assert_round_trip::<scheduler::Call>(&request(), &name),
             _ if name.starts_with("event.") => assert_round_trip::<scheduler::Event>(&text, &name),
