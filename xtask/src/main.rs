@@ -12,6 +12,7 @@ mod images;
 mod install;
 mod node;
 mod output;
+mod sim;
 mod test;
 mod up;
 
@@ -37,6 +38,7 @@ enum Command {
     Crds(crds::Arguments),
     Images(images::Arguments),
     Bench(bench::Arguments),
+    Sim(sim::Arguments),
     Node(node::Arguments),
     Forward(forward::Arguments),
 }
@@ -62,6 +64,7 @@ fn run(command: &Command) -> anyhow::Result<()> {
         Command::Crds(arguments) => crds::run(arguments),
         Command::Images(arguments) => images::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
+        Command::Sim(arguments) => sim::run(arguments),
         Command::Node(arguments) => node::run(arguments),
         Command::Forward(arguments) => forward::run(arguments),
     }

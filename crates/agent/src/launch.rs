@@ -5,6 +5,7 @@ use crate::effect::Action;
 use crate::event::Now;
 use crate::failure::LaunchFailure;
 use crate::message::{Command, LaunchTimes, Order, Status, ToMaster, Update};
+use crate::planted::Planted;
 use crate::record::Record;
 use crate::task::{Phase, Process, Task};
 use crate::validate;
@@ -48,7 +49,7 @@ impl Agent {
         self.tasks.insert(uid.clone(), task);
         match problem {
             Some(failure) => self.finish(now, &uid, refusal(now, &failure)),
-            None => self.act(Some(write), spawn),
+            None => self.act(Some(write).filter(|_| !self.has(Planted::SpawnsBeforeCheckpoint)), spawn),
         }
     }
 

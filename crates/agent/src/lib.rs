@@ -30,6 +30,7 @@ mod invariants;
 mod kill;
 mod launch;
 mod message;
+mod planted;
 mod record;
 mod recovery;
 mod task;
@@ -44,6 +45,8 @@ pub use message::{
     Command, FileOperation, FileRequest, FromMaster, LaunchTimes, MasterCall, Order, SlotReport, Snapshot, Status,
     TaskId, ToMaster, Update, Uuid,
 };
+#[cfg(feature = "planted")]
+pub use planted::Planted;
 pub use record::Record;
 pub use task::Process;
 pub use updates::{FIRST_RETRY, LONGEST_RETRY};

@@ -6,6 +6,7 @@ use crate::event::{Exit, Found, Now, Outcome};
 use crate::exit::describe;
 use crate::launch::{ended, running};
 use crate::message::{LaunchTimes, Status};
+use crate::planted::Planted;
 use crate::record::Record;
 use crate::task::{Killing, Phase, Process, Retained, Task};
 use proffer_mesos_api::{Reason, TaskState};
@@ -44,9 +45,10 @@ impl Agent {
         unresolved.collect()
     }
 
-    fn replay(&mut self, record: Record) {
+    pub(crate) fn replay(&mut self, record: Record) {
         match record {
             Record::AgentId { agent_id } => self.agent_id = agent_id,
+            Record::Epoch { .. } if self.has(Planted::ForgetsEpoch) => {}
             Record::Epoch { epoch } => self.epoch = self.epoch.max(epoch),
             Record::Slot { pod_uid, pod_ip } => {
                 self.slot.pod_uid = pod_uid;
@@ -154,6 +156,7 @@ impl Agent {
 
     /// A restarted agent has found out what became of a task.
     pub(crate) fn found(&mut self, now: Now, uid: &str, found: Found) {
+        let as_new = self.has(Planted::RestartsAsNew);
         let Some(task) = self.tasks.get_mut(uid) else {
             return;
         };
@@ -161,6 +164,10 @@ impl Agent {
             return;
         };
         let killed = task.killing.is_some();
+        let found = match found {
+            Found::Running { .. } if as_new => Found::NeverStarted,
+            found => found,
+        };
         match found {
             Found::Running { process } => {
                 if known.is_none() {

@@ -4,6 +4,7 @@ use crate::agent::{Agent, Link};
 use crate::effect::{Action, WriteId};
 use crate::event::Now;
 use crate::message::{Command, Status, ToMaster, Uuid};
+use crate::planted::Planted;
 use crate::record::Record;
 use crate::task::{Phase, Retained};
 use std::time::Duration;
@@ -29,7 +30,7 @@ impl Agent {
         let write = self.checkpoint(Record::Ended { uid: uid.to_owned(), update: Box::new(update) }, true);
         self.act(Some(write), Action::CleanUp { uid: uid.to_owned() });
         if self.tasks.get(uid).is_some_and(|task| task.pending.len() == 1) {
-            self.send_first(now, uid, Some(write));
+            self.send_first(now, uid, Some(write).filter(|_| !self.has(Planted::TellsBeforeCheckpoint)));
         }
     }
 
@@ -80,6 +81,7 @@ impl Agent {
 
     /// An update, and with it every earlier one of the task, has done its work.
     pub(crate) fn acknowledge(&mut self, now: Now, uid: &str, uuid: Uuid) {
+        let all = self.has(Planted::DropsUntoldUpdate);
         let Some(task) = self.tasks.get_mut(uid) else {
             return;
         };
@@ -87,6 +89,7 @@ impl Agent {
         let Some(position) = task.pending.iter().position(|update| update.uuid == Some(uuid)) else {
             return;
         };
+        let position = if all { task.pending.len() - 1 } else { position };
         let last = task.pending.drain(..=position).next_back();
         let more = !task.pending.is_empty();
         let over = !more && task.phase == Phase::Ended;

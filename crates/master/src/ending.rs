@@ -3,6 +3,7 @@
 use crate::event::{Command, StatusUpdate};
 use crate::ids::{AgentName, TaskId, Time};
 use crate::master::Master;
+use crate::planted::Planted;
 use crate::state::{KillCause, Over, Phase, Write};
 use crate::timers::Timer;
 use proffer_mesos_api::{Reason, TaskState};
@@ -99,7 +100,10 @@ impl Master {
         let Phase::Over(over) = &mut task.phase else { return };
         over.write = write;
         match (write, over.acknowledge.clone()) {
-            (Some(_), Some((agent, uuid))) => self.acknowledge(&agent, id, uuid, write),
+            (Some(_), Some((agent, uuid))) => {
+                let after = write.filter(|_| !self.has(Planted::AcknowledgesBeforeWrite));
+                self.acknowledge(&agent, id, uuid, after);
+            }
             // The leader after this one acknowledges.
             (None, _) if superseded => {}
             (None, _) => {

@@ -114,6 +114,8 @@ impl Master {
             format!("{:?} are there, {:?} counted", placed.keys(), known.tasks)
         })?;
         ensure(known.to_launch.is_subset(&known.tasks), || "is to launch what it does not have".to_owned())?;
+        let twice = known.strays.keys().find(|id| known.tasks.contains(*id));
+        ensure(twice.is_none(), || format!("{twice:?} is there both as it should and as it should not"))?;
         let live: Vec<_> = self.offers.iter().filter(|(_, offer)| offer.agent == *agent && offer.is_live()).collect();
         ensure(live.iter().map(|(id, _)| *id).eq(&known.offers), || "miscounted its offers".to_owned())?;
 

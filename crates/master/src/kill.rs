@@ -3,6 +3,7 @@
 use crate::effect::ToAgent;
 use crate::ids::{AgentName, TaskId};
 use crate::master::Master;
+use crate::planted::Planted;
 use crate::state::{Agent, KillCause};
 use proffer_mesos_api::TaskState;
 
@@ -14,6 +15,9 @@ impl Master {
         placed.kill.get_or_insert(cause);
         self.show_killing(id);
         self.send_kill(id);
+        if self.has(Planted::ReleasesAtKill) {
+            self.release_if_deleting(id);
+        }
     }
 
     /// Sends the kill of a task that was asked to end.

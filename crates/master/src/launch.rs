@@ -4,10 +4,12 @@ use crate::effect::{Launch, ToAgent};
 use crate::ending::Ending;
 use crate::ids::{AgentName, TaskId, WriteId};
 use crate::master::Master;
+use crate::planted::Planted;
 use crate::record::PlacedOn;
 use crate::state::{Agent, Phase, Placed, Write};
 use crate::tasks::SETTLE;
 use crate::timers::Timer;
+use proffer_allocator::AgentBooks;
 use proffer_mesos_api::{Reason, TaskState};
 use proffer_resources::{Ranges, Resources};
 
@@ -61,8 +63,11 @@ impl Master {
     /// Enters a task's place into all books.
     pub(crate) fn occupy(&mut self, id: &TaskId, placement: Placement) {
         let Placement { agent, held, confirmed, launch } = placement;
-        let Some(task) = self.tasks.get_mut(id) else { return };
+        let Some(task) = self.tasks.get(id) else { return };
         let framework = task.framework.clone();
+        // It may have been met on that agent while it was thought to be elsewhere: it holds its resources once.
+        self.forget_stray(&agent, id);
+        let Some(task) = self.tasks.get_mut(id) else { return };
         task.phase = Phase::Placed(Placed { agent: agent.clone(), held: held.clone(), confirmed, launch, kill: None });
         self.allocator.allocate(&agent, &framework, &held);
         if let Some(known) = self.agents.get_mut(&agent) {
@@ -109,9 +114,14 @@ impl Master {
         let epoch = self.epoch();
         let Some(task) = self.tasks.get(id) else { return };
         let (Some(placed), Ok(request)) = (task.placed(), &task.request) else { return };
-        let (agent, after) = (placed.agent.clone(), placed.launch);
+        let agent = placed.agent.clone();
+        let after = placed.launch.filter(|_| !self.has(Planted::LaunchesBeforeWrite));
         if !self.agents.get(&agent).is_some_and(Agent::can_launch) {
             self.postpone_launch(id, &agent);
+            return;
+        }
+        if placed.launch.is_none() && self.allocator.agent(&agent).is_some_and(AgentBooks::is_overcommitted) {
+            self.take_placement_back(id);
             return;
         }
         let launch = Box::new(Launch {
@@ -128,6 +138,15 @@ impl Master {
             self.send(&agent, ToAgent::Prepare(launch.clone()), None);
         }
         self.send(&agent, ToAgent::Launch(launch), after);
+    }
+
+    /// A leader before this one recorded a place late, and by then there is no room. Its agent obeys this leader and has
+    /// not got the task, so nobody ever launches it there.
+    fn take_placement_back(&mut self, id: &TaskId) {
+        self.vacate(id);
+        self.clear_place(id);
+        self.write_note(id);
+        self.begin(id);
     }
 
     /// A task waits for its agent to be able to launch; if that takes long, it says so.

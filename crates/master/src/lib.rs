@@ -32,6 +32,7 @@ mod liveness;
 mod master;
 mod offers;
 mod orphans;
+mod planted;
 mod record;
 mod records;
 mod recovery;
@@ -54,6 +55,8 @@ pub use event::{
 pub use explain::WaitingTask;
 pub use ids::{AgentName, Epoch, ObjectKey, OfferId, Session, TaskId, Time, WriteId};
 pub use master::Master;
+#[cfg(feature = "planted")]
+pub use planted::Planted;
 pub use proffer_allocator::{PortRequest, Strategy};
 pub use record::{
     AgentRecord, FrameworkRecord, Notice, NoticeAbout, OfferEnd, OfferRecord, PlacedOn, Readiness, TaskRecord,

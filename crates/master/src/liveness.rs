@@ -3,6 +3,7 @@
 use crate::effect::ToAgent;
 use crate::ids::{AgentName, Session, TaskId};
 use crate::master::Master;
+use crate::planted::Planted;
 use crate::record::NoticeAbout;
 use crate::state::{Agent, AgentObject, Liveness};
 use crate::timers::Timer;
@@ -49,7 +50,7 @@ impl Master {
 
     /// Pings an agent, unless it left too many pings without an answer.
     pub(crate) fn ping(&mut self, agent: &AgentName) {
-        let most = self.config.max_agent_ping_timeouts;
+        let most = if self.has(Planted::UnreachableTooEarly) { 1 } else { self.config.max_agent_ping_timeouts };
         let Some(Liveness::Connected { session, ping, silent, missed }) =
             self.agents.get_mut(agent).map(|known| &mut known.liveness)
         else {

@@ -45,6 +45,9 @@ pub struct Master {
     pub(crate) changed_agents: BTreeSet<AgentName>,
     /// What is to be done about the event that is being handled.
     effects: Vec<Effect>,
+    /// A rule that is not kept.
+    #[cfg(feature = "planted")]
+    pub(crate) planted: Option<crate::planted::Planted>,
 }
 
 impl Master {
@@ -71,6 +74,8 @@ impl Master {
             changed_frameworks: BTreeSet::new(),
             changed_agents: BTreeSet::new(),
             effects: Vec::new(),
+            #[cfg(feature = "planted")]
+            planted: None,
             config,
         }
     }

@@ -4,6 +4,7 @@ use crate::effect::Effect;
 use crate::event::OfferReply;
 use crate::ids::{AgentName, ObjectKey, OfferId};
 use crate::master::Master;
+use crate::planted::Planted;
 use crate::record::{NoticeAbout, OfferEnd, OfferRecord};
 use crate::state::{Offer, OfferPhase, Write};
 use crate::timers::Timer;
@@ -38,7 +39,9 @@ impl Master {
         let write = self.new_write();
         self.writes.insert(write, Write::Offer(id.clone()));
         self.push(Effect::CreateOffer { write, offer: Box::new(record) });
-        self.allocator.offer(agent, key, &resources);
+        if !self.has(Planted::OffersTwice) {
+            self.allocator.offer(agent, key, &resources);
+        }
         self.framework_mut(key).offers.insert(id.clone());
         if let Some(known) = self.agents.get_mut(agent) {
             known.offers.insert(id.clone());
@@ -125,6 +128,11 @@ impl Master {
 
     /// Takes an offer back.
     pub(crate) fn rescind(&mut self, id: &OfferId, why: String) {
+        if self.has(Planted::ForgetsRescind) {
+            self.let_go_of_offer(id);
+            self.offers.remove(id);
+            return;
+        }
         self.end_offer(id, OfferEnd::Rescinded, why);
     }
 
@@ -169,7 +177,9 @@ impl Master {
     fn let_go_of_offer(&mut self, id: &OfferId) {
         let Some(offer) = self.offers.get(id).filter(|offer| offer.is_live()) else { return };
         let (key, agent, resources) = (offer.framework.clone(), offer.agent.clone(), offer.resources.clone());
-        self.allocator.recover(&agent, &key, &resources);
+        if !self.has(Planted::KeepsOffered) {
+            self.allocator.recover(&agent, &key, &resources);
+        }
         if let Some(known) = self.agents.get_mut(&agent) {
             known.offers.remove(id);
         }

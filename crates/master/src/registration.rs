@@ -5,6 +5,7 @@ use crate::ending::Ending;
 use crate::event::{AgentRegistration, TaskSnapshot};
 use crate::ids::{AgentName, Epoch, Session, TaskId};
 use crate::master::Master;
+use crate::planted::Planted;
 use crate::record::PlacedOn;
 use crate::state::{Agent, Liveness};
 use crate::timers::Timer;
@@ -26,7 +27,7 @@ impl Master {
             attached_slot,
         } = registration;
         let ours = self.epoch();
-        if epoch > ours {
+        if epoch > ours && !self.has(Planted::TakesAgentsOfLaterEpochs) {
             self.outrun(&agent, session, epoch);
             return;
         }
@@ -43,13 +44,14 @@ impl Master {
             self.disconnect(&agent, current, format!("agent {agent} opened a newer connection"));
         }
         let agent_id = agent_id.unwrap_or(new_agent_id);
+        let hasty = self.has(Planted::OffersBeforeConfirmation);
         let Some(known) = self.agents.get_mut(&agent) else { return };
         known.newest_session = Some(session);
         known.id = Some(agent_id.clone());
         known.version = version;
         known.capacity = capacity;
         known.liveness = Liveness::Connected { session, ping: 0, silent: false, missed: 0 };
-        known.epoch_confirmed = epoch == ours;
+        known.epoch_confirmed = epoch == ours || hasty;
         known.attached = attached_slot;
         known.attach_problem = None;
         known.to_launch.clear();
@@ -107,6 +109,9 @@ impl Master {
         }
         let expected = self.agents.get(agent).map(|known| known.tasks.clone()).unwrap_or_default();
         for id in &expected {
+            if told.contains(id) && self.has(Planted::ForgetsLostKill) {
+                continue;
+            }
             if told.contains(id) {
                 // The kill may have been lost with the connection before.
                 self.show_killing(id);
@@ -142,7 +147,9 @@ impl Master {
                 task.record.message = format!("is being launched on agent {agent}");
                 self.write_note(id);
             }
-            self.send_launch(id);
+            if !self.has(Planted::ForgetsLostLaunch) {
+                self.send_launch(id);
+            }
         }
     }
 }

@@ -67,7 +67,7 @@ impl Master {
 
     /// Takes the finalizer off a task that is being deleted and of which nothing runs.
     pub(crate) fn release_if_deleting(&mut self, id: &TaskId) {
-        if self.tasks.get(id).is_some_and(|task| task.deleting && task.finalizer) {
+        if self.tasks.get(id).is_some_and(|task| task.deleting && task.finalizer && !task.superseded) {
             self.push(Effect::ReleaseTask(id.clone()));
         }
     }
@@ -202,6 +202,9 @@ impl Master {
             || task.generation != object.generation
             || task.request.is_err() != object.request.is_err();
         if late.is_some_and(|record| self.heed_late_word(&id, *record)) {
+            return;
+        }
+        if self.yields_to_another_leader(&id) {
             return;
         }
         let Some(task) = self.tasks.get(&id) else { return };

@@ -6,6 +6,7 @@ use crate::event::StatusUpdate;
 use crate::ids::{AgentName, Session, TaskId, WriteId};
 use crate::launch::Placement;
 use crate::master::Master;
+use crate::planted::Planted;
 use crate::state::{KillCause, Phase};
 use crate::tasks::SETTLE;
 use crate::timers::Timer;
@@ -99,6 +100,7 @@ impl Master {
             Phase::Placed(placed) if placed.launch.is_some() => Addressee::Unplaced,
             Phase::Placed(_) => Addressee::Nobody,
             Phase::Over(over) => Addressee::Over { write: over.write, reported: over.reported },
+            Phase::Waiting(_) if self.has(Planted::ForgetsForeignPlacement) => Addressee::Nobody,
             Phase::Waiting(_) => Addressee::Unplaced,
         }
     }

@@ -153,7 +153,7 @@ impl Master {
     }
 
     /// Whether a leader after this one has written the task, so that it is not ours to write any more.
-    fn yields_to_another_leader(&mut self, id: &TaskId) -> bool {
+    pub(crate) fn yields_to_another_leader(&mut self, id: &TaskId) -> bool {
         let epoch = self.epoch();
         let Some(task) = self.tasks.get_mut(id) else { return true };
         if !task.superseded && task.foreign.as_ref().is_some_and(|record| record.epoch > epoch) {

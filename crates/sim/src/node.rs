@@ -3,11 +3,13 @@
 
 use crate::happening::{CommandEnd, Happening, LeaderId};
 use crate::link::{Link, LinkId, Message};
+use crate::planted::Planted;
 use crate::simulation::Simulation;
 use proffer_agent::{
-    Action, Agent, Config, Effect, Event, Exit, Found, FromMaster, Now, Outcome, Process, Record, TaskSignal, ToMaster,
+    Action, Agent, Config, Effect, Event, Exit, Found, FromMaster, LaunchFailure, Now, Outcome, Process, Record,
+    TaskSignal, ToMaster,
 };
-use proffer_master::{AgentName, Session, Slot};
+use proffer_master::{AgentName, Session, Slot, Time};
 use proffer_resources::{Amount, Ranges, Resources};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,13 +19,25 @@ use std::time::Duration;
 pub(crate) struct Node {
     pub(crate) name: AgentName,
     /// The agent process, if one runs.
-    agent: Option<Agent>,
+    pub(crate) agent: Option<Agent>,
     /// Counts agent processes.
-    incarnation: u64,
+    pub(crate) incarnation: u64,
     /// Counts boots.
     boot: u64,
-    powered: bool,
+    /// Counts slots.
+    pub(crate) slot_number: u64,
+    pub(crate) has_slot: bool,
+    pub(crate) powered: bool,
     pub(crate) link: Option<LinkId>,
+    /// Until when the agent process stands still.
+    pub(crate) paused_until: Time,
+    /// Until when nothing from it, and nothing to it, gets through.
+    pub(crate) mute_until: Time,
+    pub(crate) deaf_until: Time,
+    /// How far its clock is ahead, in microseconds.
+    pub(crate) skew: i64,
+    /// What happens at the end of so many more checkpoints.
+    pub(crate) crash: Option<(u64, Crash)>,
     /// The journal, and whether each record must reach the disk soon.
     journal: Vec<(Record, bool)>,
     /// How many of them a power cut cannot take.
@@ -33,15 +47,38 @@ pub(crate) struct Node {
     /// What waits for the journal up to a position.
     waiting: Vec<(usize, Action)>,
     /// Commands by their task's UID.
-    commands: BTreeMap<String, Command>,
+    pub(crate) commands: BTreeMap<String, Command>,
+    /// What was given to tasks whose init is about to start, and their names.
+    starting: BTreeMap<String, (Resources, (String, String))>,
+    /// Whether the next init fails before it starts the command.
+    pub(crate) spawn_fails: bool,
+    /// Whether the cluster has this node.
+    pub(crate) exists: bool,
+    /// The next tick that is on the agenda.
+    tick_at: Option<Time>,
+}
+
+/// What happens to a node at a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crash {
+    /// The agent process dies before it.
+    Before,
+    /// The agent process dies right after it.
+    After,
+    /// The node loses its power a moment later, when the disk may have it or not.
+    PowerCut,
 }
 
 /// A command that was started once.
 #[derive(Debug)]
-struct Command {
+pub(crate) struct Command {
     process: Process,
+    /// Namespace and name of its task.
+    key: (String, String),
+    /// What its task was given.
+    resources: Resources,
     /// How it ended, once it has.
-    exit: Option<Exit>,
+    pub(crate) exit: Option<Exit>,
     /// Whether SIGTERM does not end it.
     stubborn: bool,
 }
@@ -53,13 +90,24 @@ impl Node {
             agent: None,
             incarnation: 0,
             boot: 1,
+            slot_number: 1,
+            has_slot: true,
             powered: true,
             link: None,
+            paused_until: Time(0),
+            mute_until: Time(0),
+            deaf_until: Time(0),
+            skew: 0,
+            crash: None,
             journal: Vec::new(),
             synced: 0,
             base: 0,
             waiting: Vec::new(),
             commands: BTreeMap::new(),
+            starting: BTreeMap::new(),
+            spawn_fails: false,
+            exists: true,
+            tick_at: None,
         }
     }
 
@@ -68,15 +116,25 @@ impl Node {
         self.commands.get(uid).is_some_and(|command| command.exit.is_none())
     }
 
-    /// Its slot, which is always there.
+    /// What the commands that run have been given.
+    pub(crate) fn in_use(&self) -> Resources {
+        let running = self.commands.values().filter(|command| command.exit.is_none());
+        running.fold(Resources::default(), |sum, command| sum.plus(&command.resources))
+    }
+
+    /// Its slot, as its pod has it.
     pub(crate) fn slot(&self) -> Slot {
         Slot {
             pod: format!("slot-{}", self.name),
-            uid: format!("slot-{}", self.name),
+            uid: self.slot_uid(),
             address: Some("10.1.2.3".to_owned()),
             running: true,
             resources: Resources::of(Amount::from_units(4), Amount::from_units(4096)),
         }
+    }
+
+    fn slot_uid(&self) -> String {
+        format!("slot-{}-{}", self.name, self.slot_number)
     }
 
     pub(crate) fn capacity() -> Resources {
@@ -84,13 +142,20 @@ impl Node {
     }
 
     /// What is wrong with it when all should be at rest.
-    pub(crate) fn problem_at_rest(&self, is_object: impl Fn(&str) -> bool) -> Option<String> {
-        let Some(agent) = &self.agent else { return Some(format!("{} has no agent at rest", self.name)) };
-        if !agent.is_registered() || agent.unacknowledged() > 0 {
-            return Some(format!("{}: {} updates are not acknowledged at rest", self.name, agent.unacknowledged()));
+    pub(crate) fn problem_at_rest(&self, is_object: impl Fn(&str) -> bool) -> Option<(&'static str, String)> {
+        let Some(agent) = &self.agent else { return Some(("I1", "has no agent at rest".to_owned())) };
+        if !agent.is_registered() {
+            return Some(("I1", "is not registered at rest".to_owned()));
+        }
+        if agent.unacknowledged() > 0 {
+            return Some(("I4", format!("has {} updates that are not acknowledged at rest", agent.unacknowledged())));
+        }
+        let running = self.commands.values().filter(|command| command.exit.is_none()).count();
+        if agent.running() != running {
+            return Some(("I13", format!("has {running} commands at rest, and its agent knows {}", agent.running())));
         }
         let orphan = self.commands.iter().find(|(uid, command)| command.exit.is_none() && !is_object(uid));
-        orphan.map(|(uid, _)| format!("{}: {uid} runs at rest and has no object", self.name))
+        orphan.map(|(uid, _)| ("I12", format!("runs {uid} at rest, which has no object")))
     }
 
     /// The position up to which the journal must be on disk for an agent's write.
@@ -108,16 +173,31 @@ impl Simulation {
             return;
         }
         node.incarnation += 1;
-        // What the last process wrote is read from the page cache, so it is synced before anything is built on it.
-        node.base = node.journal.len();
-        node.synced = node.base;
+        node.crash = None;
+        node.tick_at = None;
+        node.starting.clear();
         node.waiting.clear();
         let config = Config {
             work_dir: "/var/lib/proffer".to_owned(),
             boot_id: format!("boot-{}", node.boot),
             sandbox_retention: Duration::from_hours(1),
         };
-        let mut agent = Agent::recover(config, node.journal.iter().map(|(record, _)| record.clone()));
+        let records = node.journal.iter().map(|(record, _)| record.clone());
+        #[cfg(not(feature = "planted"))]
+        let mut agent = Agent::recover(config, records);
+        #[cfg(feature = "planted")]
+        let mut agent = match self.options.planted {
+            Some(Planted::Agent(planted)) => Agent::recover_with(config, records, planted),
+            Some(Planted::ChecksNoEpoch) => {
+                Agent::recover_with(config, records, proffer_agent::Planted::SkipsEpochCheck)
+            }
+            _ => Agent::recover(config, records),
+        };
+        // The journal is written anew from the state, and is on disk before anything is built on it.
+        let node = &mut self.nodes[index];
+        node.journal = agent.records().into_iter().map(|record| (record, true)).collect();
+        node.base = node.journal.len();
+        node.synced = node.base;
         let effects = agent.resume();
         let unresolved = agent.unresolved();
         node.agent = Some(agent);
@@ -142,34 +222,43 @@ impl Simulation {
             return;
         }
         node.waiting.clear();
+        node.crash = None;
+        node.paused_until = self.now;
         if let Some(link) = node.link.take() {
             self.break_link(link);
         }
         self.soon(Happening::AgentStarts(index), Duration::from_millis(10), Duration::from_secs(10));
     }
 
-    /// The node loses its power, and with it what was not on disk.
-    pub(crate) fn power_off(&mut self, index: usize) {
+    /// The node loses its power, and with it what was not on disk; perhaps the disk too.
+    pub(crate) fn power_off(&mut self, index: usize, wiped: bool) {
         self.kill_agent(index);
         let unsynced = self.nodes[index].journal.len() - self.nodes[index].synced;
         let kept = self.random.index(unsynced + 1).unwrap_or(0);
         let node = &mut self.nodes[index];
         node.journal.truncate(node.synced + kept);
+        if wiped {
+            node.journal.clear();
+            node.synced = 0;
+            self.oracle.wiped(index);
+        }
         node.powered = false;
         node.boot += 1;
-        for command in node.commands.values_mut() {
-            command.exit.get_or_insert_with(|| Exit::without_record("the node lost its power"));
+        self.end_commands(index, "the node lost its power");
+    }
+
+    /// Everything that runs on a node ends, and leaves no record.
+    pub(crate) fn end_commands(&mut self, index: usize, hint: &str) {
+        for command in self.nodes[index].commands.values_mut() {
+            command.exit.get_or_insert_with(|| Exit::without_record(hint));
         }
     }
 
     pub(crate) fn power_on(&mut self, index: usize) {
-        self.nodes[index].powered = true;
+        if !self.nodes[index].exists || std::mem::replace(&mut self.nodes[index].powered, true) {
+            return;
+        }
         self.soon(Happening::AgentStarts(index), Duration::from_secs(1), Duration::from_secs(5));
-    }
-
-    /// Whether a node has no power.
-    pub(crate) fn is_off(&self, index: usize) -> bool {
-        !self.nodes[index].powered
     }
 
     pub(crate) fn dial(&mut self, index: usize) {
@@ -177,18 +266,24 @@ impl Simulation {
         if node.agent.is_none() || node.link.is_some() {
             return;
         }
-        let acting: Vec<usize> =
-            self.leaders.iter().enumerate().filter(|(_, leader)| leader.alive).map(|(number, _)| number).collect();
+        let acting: Vec<usize> = (0..self.leaders.len())
+            .filter(|number| {
+                let leader = &self.leaders[*number];
+                leader.alive && self.replicas[leader.replica].paused_until <= self.now
+            })
+            .collect();
         // Mostly the newest; but an old one that still acts may be found too.
         let chosen = if self.random.in_thousand(800) { acting.last() } else { acting.first() };
-        let Some(leader) = chosen.copied() else {
+        let partitioned = node.mute_until > self.now || node.deaf_until > self.now;
+        let Some(leader) = chosen.copied().filter(|_| !partitioned) else {
             self.soon(Happening::Dial(index), Duration::from_millis(100), Duration::from_secs(1));
             return;
         };
         let id = LinkId(self.links.len());
         let session = Session(u64::try_from(id.0).unwrap_or(u64::MAX) + 1);
-        let (leader, broken, now) = (LeaderId(leader), false, self.now);
-        self.links.push(Link { node: index, leader, session, broken, master_hears_at: now, agent_hears_at: now });
+        let (leader, now) = (LeaderId(leader), self.now);
+        let (broken, drains, node) = (false, false, index);
+        self.links.push(Link { node, leader, session, broken, drains, master_hears_at: now, agent_hears_at: now });
         self.sessions.insert(session, id);
         self.nodes[index].link = Some(id);
         self.agent_event(index, Event::Connected);
@@ -203,11 +298,19 @@ impl Simulation {
             _ => None,
         };
         if let Some((uid, uuid)) = acknowledged {
-            let object = self.api.tasks.iter().find(|(id, _)| id.uid == uid).map(|(_, stored)| &stored.object);
-            let state = object.and_then(|object| object.record.as_ref()).and_then(|record| record.state);
-            self.oracle.acknowledged(&uid, uuid, state, object.is_some());
+            let stored = self.api.tasks().find(|stored| stored.object.id.uid == uid);
+            let state = stored.and_then(|stored| stored.object.record.as_ref()).and_then(|record| record.state);
+            self.oracle.acknowledged(&uid, uuid, state, stored.is_some());
         }
-        self.agent_event(index, Event::FromMaster(message));
+        let epoch = message.epoch;
+        let effects = self.agent_takes(index, Event::FromMaster(message));
+        let refused = effects.iter().any(|effect| {
+            matches!(effect.action, Action::Send(ToMaster::StaleEpoch { .. }) | Action::Reconnect { .. })
+        });
+        if !refused && self.nodes[index].agent.is_some() {
+            self.oracle.obeyed(index, epoch);
+        }
+        self.agent_effects(index, effects);
     }
 
     pub(crate) fn agent_tick(&mut self, index: usize, incarnation: u64) {
@@ -218,21 +321,42 @@ impl Simulation {
 
     pub(crate) fn synced(&mut self, index: usize, incarnation: u64, position: usize) {
         let node = &mut self.nodes[index];
-        if node.incarnation != incarnation || !node.powered {
+        if node.incarnation != incarnation || node.agent.is_none() {
             return;
         }
         node.synced = node.synced.max(position);
         let synced = node.synced;
         let ready: Vec<_> = node.waiting.extract_if(.., |(needs, _)| *needs <= synced).collect();
         for (_, action) in ready {
+            if self.nodes[index].agent.is_none() {
+                return;
+            }
             self.act(index, action);
         }
     }
 
     pub(crate) fn slot_found(&mut self, index: usize, incarnation: u64, pod_uid: String) {
-        if self.nodes[index].incarnation == incarnation {
-            self.agent_event(index, Event::SlotAttached { pod_uid, pod_ip: "10.1.2.3".to_owned() });
+        if self.nodes[index].incarnation != incarnation {
+            return;
         }
+        if self.nodes[index].has_slot && self.nodes[index].slot_uid() == pod_uid {
+            self.agent_event(index, Event::SlotAttached { pod_uid, pod_ip: "10.1.2.3".to_owned() });
+        } else {
+            let message = "there is no such pod here".to_owned();
+            self.agent_event(index, Event::SlotDetached { pod_uid, message });
+        }
+    }
+
+    /// The slot pod is there, new.
+    pub(crate) fn slot_made(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        node.exists = true;
+        if std::mem::replace(&mut node.has_slot, true) {
+            return;
+        }
+        node.slot_number += 1;
+        let slot = crate::api_server::Object::Slot(node.name.clone(), node.slot());
+        self.api.put(slot);
     }
 
     pub(crate) fn init_starts(&mut self, index: usize, incarnation: u64, uid: &str) {
@@ -241,10 +365,23 @@ impl Simulation {
             // The process that was to fork it is gone.
             return;
         }
+        let (resources, key) = node.starting.remove(uid).unwrap_or_default();
+        if !node.has_slot || std::mem::take(&mut node.spawn_fails) {
+            let failure = LaunchFailure::Setup("cgroup".to_owned(), "there is none".to_owned());
+            self.agent_event(index, Event::SpawnFailed { uid: uid.to_owned(), failure });
+            return;
+        }
         let process = Process { pid: u32::try_from(node.commands.len()).unwrap_or(0) + 2, start_ticks: node.boot };
-        let stubborn = self.random.in_thousand(200);
-        node.commands.insert(uid.to_owned(), Command { process, exit: None, stubborn });
+        let stubborn = self.random.in_thousand(self.plan.rates.stubborn);
+        self.judge_start(index, uid, &key);
+        let node = &mut self.nodes[index];
+        node.commands.insert(uid.to_owned(), Command { process, key, resources, exit: None, stubborn });
+        let (used, slot) = (node.in_use(), node.slot());
         self.oracle.started(uid, index);
+        if used.cpus > slot.resources.cpus || used.mem > slot.resources.mem {
+            let text = format!("is started on node{index}, where {used} is in use then, of {}", slot.resources);
+            self.oracle.found("I7", uid.to_owned(), text);
+        }
         // One in ten goes on for ever.
         if !self.random.in_thousand(100) {
             let code = i32::from(self.random.in_thousand(200));
@@ -255,41 +392,89 @@ impl Simulation {
         self.agent_event(index, Event::Spawned { uid: uid.to_owned(), process, times });
     }
 
-    pub(crate) fn command_ends(&mut self, index: usize, uid: &str, how: CommandEnd) {
-        let at = self.now.0;
-        let Some(command) = self.nodes[index].commands.get_mut(uid).filter(|command| command.exit.is_none()) else {
+    /// No two tasks of one name run at a time, unless the object of one was deleted before anything held it.
+    fn judge_start(&mut self, index: usize, uid: &str, key: &(String, String)) {
+        if self.api.was_unheld(uid) {
             return;
-        };
-        let outcome = match how {
-            CommandEnd::Exits(code) => Outcome::Exited(code),
-            CommandEnd::Signaled(signal) => Outcome::Signaled(signal),
-        };
-        let exit = Exit { outcome, out_of_memory: None, at_micros: Some(at) };
-        command.exit = Some(exit.clone());
-        self.agent_event(index, Event::Exited { uid: uid.to_owned(), exit });
+        }
+        for node in &self.nodes {
+            let other = node.commands.iter().find(|(other, command)| {
+                command.exit.is_none() && command.key == *key && *other != uid && !self.api.was_unheld(other)
+            });
+            if let Some((other, _)) = other {
+                let text = format!("starts on node{index} while {other} of the same name runs on {}", node.name);
+                self.oracle.found("I3", uid.to_owned(), text);
+            }
+        }
+    }
+
+    pub(crate) fn command_ends(&mut self, index: usize, uid: &str, how: CommandEnd) {
+        let at = self.now.0 + self.nodes[index].skew;
+        let node = &mut self.nodes[index];
+        let Some(command) = node.commands.get_mut(uid).filter(|command| command.exit.is_none()) else { return };
+        command.exit = Some(match how {
+            CommandEnd::Exits(code) => {
+                Exit { outcome: Outcome::Exited(code), out_of_memory: None, at_micros: Some(at) }
+            }
+            CommandEnd::Signaled(signal) => {
+                Exit { outcome: Outcome::Signaled(signal), out_of_memory: None, at_micros: Some(at) }
+            }
+            CommandEnd::WithoutRecord => Exit::without_record("its init was killed"),
+        });
+        let seen = Happening::ExitSeen(index, node.incarnation, uid.to_owned());
+        self.agenda.at(self.now, seen);
+    }
+
+    pub(crate) fn exit_seen(&mut self, index: usize, incarnation: u64, uid: String) {
+        let node = &self.nodes[index];
+        if node.incarnation != incarnation {
+            return;
+        }
+        if let Some(exit) = node.commands.get(&uid).and_then(|command| command.exit.clone()) {
+            self.agent_event(index, Event::Exited { uid, exit });
+        }
     }
 
     pub(crate) fn agent_event(&mut self, index: usize, event: Event) {
+        let effects = self.agent_takes(index, event);
+        self.agent_effects(index, effects);
+    }
+
+    /// Hands the agent an event; what it wants done is for the caller.
+    fn agent_takes(&mut self, index: usize, event: Event) -> Vec<Effect> {
         let micros = u64::try_from(self.now.0).unwrap_or(0);
-        let now = Now { wall_micros: self.now.0, monotonic: Duration::from_micros(micros), random: self.random.wide() };
-        let Some(agent) = &mut self.nodes[index].agent else { return };
+        let wall_micros = self.now.0 + self.nodes[index].skew;
+        let now = Now { wall_micros, monotonic: Duration::from_micros(micros), random: self.random.wide() };
+        let Some(agent) = &mut self.nodes[index].agent else { return Vec::new() };
         let effects = agent.handle(now, event);
         if let Err(problem) = agent.check_invariants() {
-            self.oracle.found(format!("agent of node {index}: {problem}"));
+            self.oracle.found("I4", format!("node{index}"), format!("has an agent whose books are wrong: {problem}"));
         }
-        self.agent_effects(index, effects);
-        let node = &self.nodes[index];
+        let node = &mut self.nodes[index];
         if let Some(wait) = node.agent.as_ref().and_then(|agent| agent.next_wakeup(now)) {
-            let tick = Happening::AgentTick(index, node.incarnation);
-            self.agenda.at(self.now.after(wait.max(Duration::from_millis(1))), tick);
+            let at = self.now.after(wait.max(Duration::from_millis(1)));
+            // Sooner than what is on the agenda: once it comes, it finds out about the rest.
+            if node.tick_at.is_none_or(|known| known <= self.now || known > at) {
+                node.tick_at = Some(at);
+                self.agenda.at(at, Happening::AgentTick(index, node.incarnation));
+            }
         }
+        effects
     }
 
     fn agent_effects(&mut self, index: usize, effects: Vec<Effect>) {
-        for Effect { after, action } in effects {
+        let eager = self.has(Planted::ActsBeforeSync);
+        let incarnation = self.nodes[index].incarnation;
+        // What is to be written is appended before anything else is done.
+        let (records, others): (Vec<Effect>, Vec<Effect>) =
+            effects.into_iter().partition(|effect| matches!(effect.action, Action::Checkpoint { .. }));
+        for Effect { after, action } in records.into_iter().chain(others) {
             let node = &mut self.nodes[index];
+            if node.agent.is_none() || node.incarnation != incarnation {
+                return;
+            }
             let needs = after.map_or(0, |write| node.needs(write.0));
-            if needs > node.synced {
+            if needs > node.synced && !eager {
                 node.waiting.push((needs, action));
             } else {
                 self.act(index, action);
@@ -297,13 +482,34 @@ impl Simulation {
         }
     }
 
+    /// What happens at this checkpoint.
+    fn crash_at_checkpoint(&mut self, index: usize) -> Option<Crash> {
+        let (left, crash) = self.nodes[index].crash.as_mut()?;
+        *left = left.saturating_sub(1);
+        let (left, crash) = (*left, *crash);
+        (left == 0).then(|| self.nodes[index].crash = None).map(|()| crash)
+    }
+
     fn act(&mut self, index: usize, action: Action) {
         self.follows(|| format!("node{index}: {action:?}"));
         let incarnation = self.nodes[index].incarnation;
         match action {
             Action::Checkpoint { record, durable, .. } => {
+                let crash = self.crash_at_checkpoint(index);
+                if crash == Some(Crash::Before) {
+                    return self.kill_agent(index);
+                }
                 let node = &mut self.nodes[index];
                 node.journal.push((*record, durable));
+                match crash {
+                    Some(Crash::After) => return self.kill_agent(index),
+                    Some(Crash::PowerCut) => {
+                        let cut = Happening::PowerCut(index);
+                        self.soon(cut, Duration::from_micros(100), Duration::from_millis(4));
+                    }
+                    Some(Crash::Before) | None => {}
+                }
+                let node = &mut self.nodes[index];
                 if durable {
                     let synced = Happening::Synced(index, incarnation, node.journal.len());
                     self.soon(synced, Duration::from_micros(300), Duration::from_millis(20));
@@ -315,7 +521,10 @@ impl Simulation {
                 self.soon(found, Duration::from_millis(1), Duration::from_millis(300));
             }
             Action::Spawn { order, .. } => {
-                let starts = Happening::InitStarts(index, incarnation, order.task.uid.clone());
+                let uid = order.task.uid.clone();
+                let key = (order.task.namespace.clone(), order.task.name.clone());
+                self.nodes[index].starting.insert(uid.clone(), (order.resources.clone(), key));
+                let starts = Happening::InitStarts(index, incarnation, uid);
                 self.soon(starts, Duration::from_micros(500), Duration::from_millis(30));
             }
             Action::Signal { uid, signal } => self.signal(index, uid, signal),
@@ -335,21 +544,19 @@ impl Simulation {
 
     fn signal(&mut self, index: usize, uid: String, signal: TaskSignal) {
         let Some(command) = self.nodes[index].commands.get(&uid) else { return };
-        let number = match signal {
+        let end = match signal {
             TaskSignal::Terminate if command.stubborn => return,
-            TaskSignal::Terminate => 15,
-            TaskSignal::KillAll | TaskSignal::KillInit => 9,
+            TaskSignal::Terminate => CommandEnd::Signaled(15),
+            TaskSignal::KillAll => CommandEnd::Signaled(9),
+            TaskSignal::KillInit => CommandEnd::WithoutRecord,
         };
-        let end = Happening::CommandEnds(index, uid, CommandEnd::Signaled(number));
+        let end = Happening::CommandEnds(index, uid, end);
         self.soon(end, Duration::from_micros(100), Duration::from_millis(50));
     }
 
     fn send_to_master(&mut self, index: usize, message: ToMaster) {
         let Some(id) = self.nodes[index].link else { return };
-        self.oracle.told(&message);
-        let delay = self.random.delay(Duration::from_micros(100), self.faults.link_delay);
-        let link = &mut self.links[id.0];
-        link.master_hears_at = self.now.after(delay).max(link.master_hears_at);
-        self.agenda.at(link.master_hears_at, Happening::Arrives(id, Message::ToMaster(message)));
+        self.oracle.told(index, &message);
+        self.post(id, Message::ToMaster(message));
     }
 }

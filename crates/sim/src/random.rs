@@ -11,6 +11,11 @@ impl Random {
         Self(seed)
     }
 
+    /// Where the generator stands: two runs that have drawn the same are at the same place.
+    pub(crate) fn state(&self) -> u64 {
+        self.0
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -30,17 +35,26 @@ impl Random {
         usize::try_from(number).ok().filter(|_| length > 0)
     }
 
+    /// One of some; `None` if there is none.
+    pub(crate) fn one_of<T: Clone>(&mut self, choices: &[T]) -> Option<T> {
+        self.index(choices.len()).and_then(|index| choices.get(index).cloned())
+    }
+
     /// `true` so many times in a thousand.
     pub(crate) fn in_thousand(&mut self, times: u64) -> bool {
         self.below(1000) < times
     }
 
+    /// A duration between the two, in microseconds, each as likely as the others.
+    pub(crate) fn between(&mut self, least: Duration, most: Duration) -> Duration {
+        let span = u64::try_from(most.saturating_sub(least).as_micros()).unwrap_or(u64::MAX);
+        least + Duration::from_micros(self.below(span))
+    }
+
     /// A duration between the two, in microseconds; more often a short one.
     pub(crate) fn delay(&mut self, least: Duration, most: Duration) -> Duration {
-        let span = u64::try_from(most.saturating_sub(least).as_micros()).unwrap_or(u64::MAX);
         // Of three, the smallest: long delays are rare, as they are on networks.
-        let chosen = self.below(span).min(self.below(span)).min(self.below(span));
-        least + Duration::from_micros(chosen)
+        self.between(least, most).min(self.between(least, most)).min(self.between(least, most))
     }
 
     /// A wide number, for what must be unique.

@@ -1,108 +1,114 @@
-//! What users do: they create tasks, delete some, and a framework answers its offers.
+//! What users do: they create, delete and replace tasks, delete frameworks and make them again, deactivate agents.
 
-use crate::happening::{Happening, LeaderId};
+use crate::api_server::{Object, StoredAgent, StoredTask, Subject};
+use crate::happening::Happening;
+use crate::plan::Act;
+use crate::random::Random;
+use crate::scheduler::NAMESPACE;
 use crate::simulation::Simulation;
-use proffer_master::{
-    Command, Event, FrameworkObject, ObjectKey, OfferId, OfferReply, PortRequest, SchedulerKind, Strategy, TaskId,
-    TaskObject, TaskRequest,
-};
+use proffer_master::{Command, ObjectKey, TaskId, TaskObject, TaskRequest};
 use proffer_resources::{Amount, Resources};
 use std::time::Duration;
 
-const NAMESPACE: &str = "sim";
-
 impl Simulation {
-    pub(crate) fn create_frameworks(&mut self) {
-        let strategy = if self.random.in_thousand(500) { Strategy::BinPack } else { Strategy::Spread };
-        for (name, scheduler) in [("batch", SchedulerKind::BuiltIn(strategy)), ("offers", SchedulerKind::OfferObjects)]
-        {
-            let key = ObjectKey::new(NAMESPACE, name);
-            let object = FrameworkObject {
-                key: key.clone(),
-                uid: format!("framework-{name}"),
-                generation: 1,
-                scheduler: Ok(scheduler),
-                roles: vec!["*".to_owned()],
-                offer_timeout: None,
-                history_limit: 1000,
-            };
-            self.api.frameworks.insert(key, object);
+    /// A user does something.
+    pub(crate) fn act_as_user(&mut self, act: Act, number: usize, random: &mut Random) {
+        match act {
+            Act::Create => self.create_task(ObjectKey::new(NAMESPACE, format!("task{number}")), random),
+            Act::Delete => {
+                if let Some(id) = self.some_task(random) {
+                    self.api.delete_task(&id);
+                }
+            }
+            Act::Replace => {
+                if let Some(id) = self.some_task(random) {
+                    self.api.delete_task(&id);
+                    self.agenda.at(self.now, Happening::Recreate(id.key, random.next()));
+                }
+            }
+            Act::Refound => {
+                let index = random.index(self.schedulers.len()).unwrap_or(0);
+                self.api.remove(&Subject::Framework(self.schedulers[index].framework.clone()));
+                let again = self.now.after(random.between(Duration::from_millis(10), Duration::from_secs(10)));
+                self.agenda.at(again, Happening::Refounded(index));
+            }
+            Act::Deactivate => {
+                let index = random.index(self.nodes.len()).unwrap_or(0);
+                let subject = Subject::Agent(self.nodes[index].name.clone());
+                self.set_deactivated(&subject, true);
+                let again = self.now.after(random.between(Duration::from_secs(1), Duration::from_secs(15)));
+                self.agenda.at(again, Happening::Relents(subject));
+            }
         }
     }
 
-    /// Creates a few tasks, now and then deletes one.
-    pub(crate) fn workload(&mut self) {
-        for _ in 0..=self.random.below(3) {
-            if self.created < self.options.tasks {
-                self.create_task();
-            }
-        }
-        if self.is_rough() && self.random.in_thousand(100) {
-            let ids: Vec<TaskId> = self.api.tasks.keys().cloned().collect();
-            if let Some(index) = self.random.index(ids.len()) {
-                self.api.delete_task(&ids[index]);
-            }
-        }
-        if self.is_rough() || self.created < self.options.tasks {
-            self.soon(Happening::Workload, Duration::from_millis(1), Duration::from_secs(4));
+    /// Makes another task of a name as soon as the object before is gone.
+    pub(crate) fn recreate(&mut self, key: ObjectKey, seed: u64) {
+        if self.api.get(&Subject::Task(key.clone())).is_none() {
+            self.create_task(key, &mut Random::new(seed));
+        } else if self.is_rough() {
+            self.agenda.at(self.now.after(Duration::from_millis(300)), Happening::Recreate(key, seed));
         }
     }
 
-    fn create_task(&mut self) {
-        self.created += 1;
-        let name = format!("task{}", self.created);
-        let framework = if self.random.in_thousand(700) { "batch" } else { "offers" };
-        let cpus = Amount::from_thousandths(100 * (1 + self.random.below(6)));
+    /// A foreign finalizer is taken off, or an agent activated.
+    pub(crate) fn relent(&mut self, subject: &Subject) {
+        let held = self.api.get(subject).and_then(|version| version.task()).map(|stored| stored.object.id.clone());
+        match held {
+            Some(task) => drop(self.api.change_task(&task, |stored| stored.foreign_finalizer = false)),
+            None => self.set_deactivated(subject, false),
+        }
+    }
+
+    fn set_deactivated(&mut self, subject: &Subject, deactivated: bool) {
+        let stored = self.api.get(subject).map(|version| version.object.clone());
+        if let Some(Object::Agent(stored)) = stored {
+            self.api.put(Object::Agent(StoredAgent { deactivated, ..stored }));
+        }
+    }
+
+    fn some_task(&self, random: &mut Random) -> Option<TaskId> {
+        let ids: Vec<TaskId> = self.api.tasks().map(|stored| stored.object.id.clone()).collect();
+        random.one_of(&ids)
+    }
+
+    fn create_task(&mut self, key: ObjectKey, random: &mut Random) {
+        let usable: Vec<String> = self
+            .schedulers
+            .iter()
+            .filter(|scheduler| scheduler.launches())
+            .map(|scheduler| scheduler.framework.name.clone())
+            .collect();
+        // Half of all are for the built-in scheduler.
+        let framework = if random.in_thousand(500) { usable.first().cloned() } else { random.one_of(&usable) };
+        let cpus = Amount::from_thousandths(100 * (1 + random.below(12)));
         let request = TaskRequest {
             command: Command { value: "true".to_owned(), shell: true, ..Command::default() },
             resources: Resources::of(cpus, Amount::from_units(32)),
-            ports: if self.random.in_thousand(300) { PortRequest::Count(1) } else { PortRequest::None },
+            ports: Self::ports(random),
             cpu_limit: None,
             mem_limit: None,
-            kill_grace: Duration::from_millis(self.random.below(3000)),
+            kill_grace: Duration::from_millis(random.below(3000)),
         };
-        self.api.create_task(TaskObject {
-            id: TaskId { uid: format!("uid-{name}"), key: ObjectKey::new(NAMESPACE, name) },
+        let (poison, held) = (random.in_thousand(self.plan.rates.poison), random.in_thousand(self.plan.rates.poison));
+        let request = if poison { Err("resources.cpu: \"many\" is no quantity".to_owned()) } else { Ok(request) };
+        self.created += 1;
+        let object = TaskObject {
+            id: TaskId { uid: format!("{}-{}", key.name, self.created), key: key.clone() },
             generation: 1,
-            framework: framework.to_owned(),
-            request: Ok(request),
+            framework: framework.unwrap_or_default(),
+            request,
             record: None,
             deleting: false,
             finalizer: false,
             owner: None,
             created: self.now,
-        });
-    }
-
-    /// The framework that takes offers accepts for what waits, and declines the rest.
-    pub(crate) fn replies(&mut self) {
-        let waiting: Vec<String> = self
-            .api
-            .tasks
-            .iter()
-            .filter(|(_, stored)| stored.object.framework == "offers")
-            .filter(|(_, stored)| stored.object.record.as_ref().is_none_or(|record| record.state.is_none()))
-            .map(|(id, _)| id.key.name.clone())
-            .collect();
-        let offers: Vec<OfferId> = self.api.offers.keys().cloned().collect();
-        for offer in offers {
-            if !self.random.in_thousand(600) {
-                continue;
-            }
-            let Some(terms) = self.api.offers.remove(&offer) else { continue };
-            let refuse = Some(Duration::from_millis(self.random.below(3000)));
-            let reply = match self.random.index(waiting.len()) {
-                Some(index) => OfferReply::Accept { launch: vec![waiting[index].clone()], refuse },
-                None => OfferReply::Decline { refuse },
-            };
-            let Some(leader) = self.leaders.iter().position(|leader| leader.alive && leader.epoch == terms.epoch)
-            else {
-                continue;
-            };
-            let event = Box::new(Event::OfferReplied { offer, reply });
-            let told = Happening::Told(LeaderId(leader), event, (0, 0));
-            self.soon(told, Duration::from_micros(200), Duration::from_millis(20));
+        };
+        self.follows(|| format!("a user creates {} for {}", object.id.uid, object.framework));
+        self.api.put(Object::Task(StoredTask { object, version: 0, foreign_finalizer: held }));
+        if held {
+            let until = self.now.after(random.between(Duration::from_secs(5), Duration::from_secs(40)));
+            self.agenda.at(until, Happening::Relents(Subject::Task(key)));
         }
-        self.soon(Happening::Replies, Duration::from_millis(50), Duration::from_secs(1));
     }
 }

@@ -1,43 +1,55 @@
-//! Some hundred clusters, each with faults of its own. `PROFFER_SIM_SEEDS` asks for more, `PROFFER_SIM_SEED` for one
-//! with everything that happened in it.
+//! Some hundred clusters, each with faults of its own. `cargo xtask sim` runs more of them, and shows one in full.
 
-use proffer_sim::{Options, Simulation};
+use proffer_sim::{FaultKind, Options, Simulation};
+use std::collections::BTreeSet;
 
-#[expect(clippy::disallowed_methods, reason = "how many seeds to run is asked for from outside")]
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
-
-#[test]
-fn no_task_is_lost_or_started_twice_whatever_fails() {
-    if let Some(seed) = number("PROFFER_SIM_SEED") {
-        let options = Options { trace: true, ..Options::default() };
-        match Simulation::run(seed, &options) {
-            Ok(summary) => println!("{summary:?}"),
-            Err(failure) => panic!("{failure}"),
-        }
-        return;
-    }
+/// Runs seeds and gives how many tasks started under how many leaders.
+fn run(seeds: std::ops::Range<u64>, options: &Options) -> (usize, usize) {
     let (mut starts, mut leaders) = (0, 0);
-    for seed in 0..number("PROFFER_SIM_SEEDS").unwrap_or(200) {
-        match Simulation::run(seed, &Options::default()) {
+    for seed in seeds {
+        match Simulation::run(seed, options) {
             Ok(summary) => {
                 starts += summary.starts;
                 leaders += summary.leaders;
             }
-            Err(failure) => {
-                panic!("{failure}\nto see what happened: PROFFER_SIM_SEED={seed} cargo test -p proffer-sim")
-            }
+            Err(failure) => panic!("{failure}\nto see what happened: cargo xtask sim --seeds 1 --seed {seed}"),
         }
     }
-    println!("{starts} tasks started under {leaders} leaders");
+    (starts, leaders)
 }
 
 #[test]
-fn the_same_seed_gives_the_same_run() {
-    for seed in [1, 2, 3] {
-        let run = || Simulation::run(seed, &Options::default());
-        match (run(), run()) {
+fn nothing_is_lost_or_started_twice_whatever_fails() {
+    let (starts, leaders) = run(0..150, &Options::default());
+    // Tasks did run, and leaders did fail.
+    assert!(starts > 150 * 25 && leaders > 150 * 3, "{starts} starts, {leaders} leaders");
+}
+
+#[test]
+fn without_faults_one_leader_runs_every_task() {
+    let calm = Options { faults: Some(BTreeSet::new()), ..Options::default() };
+    let (starts, leaders) = run(0..10, &calm);
+    assert!(starts > 10 * 30, "{starts} starts");
+    assert_eq!(leaders, 10);
+}
+
+#[test]
+fn each_kind_of_fault_alone_does_no_harm() {
+    for (kind, ..) in FaultKind::ALL {
+        run(0..6, &Options { faults: Some(BTreeSet::from([kind])), ..Options::default() });
+    }
+}
+
+#[test]
+fn a_larger_cluster_is_no_different() {
+    run(0..5, &Options { nodes: 12, replicas: 5, tasks: 150, ..Options::default() });
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_100_of_100() {
+    for seed in 1000..1100 {
+        let again = |trace| Simulation::run(seed, &Options { trace, ..Options::default() });
+        match (again(false), again(seed % 10 == 0)) {
             (Ok(one), Ok(other)) => assert_eq!(one, other),
             (one, other) => panic!("{one:?} {other:?}"),
         }

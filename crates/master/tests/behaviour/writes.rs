@@ -236,3 +236,44 @@ fn a_watch_that_lags_does_not_bring_back_what_a_write_found_gone() {
     world.remove_task("hello");
     assert_eq!(world.log(), [""; 0]);
 }
+
+#[test]
+fn a_leader_that_a_watch_tells_of_a_later_one_lets_go_at_once() {
+    let mut world = World::new().built_in("fw").agent("node1", "4", "8Gi").task("hello", "fw", "9", "64Mi");
+    // The later leader launched it and put the finalizer on; then somebody deleted it.
+    let object = world.objects.get_mut("hello").expect("hello");
+    (object.finalizer, object.deleting) = (true, true);
+    world = world.clear();
+    another_leader_writes(&mut world, 2, TaskState::Running, "node1");
+    assert_eq!(world.log(), [""; 0]);
+}
+
+#[test]
+fn a_place_that_the_leader_before_recorded_late_is_given_up_when_there_is_no_room() {
+    let mut world = World::before_recovery(2).built_in("fw").agent("node1", "4", "8Gi").recovered();
+    world.add_task("hello", "fw", "9", "64Mi");
+    world.objects.get_mut("hello").expect("hello").request.as_mut().expect("a request").resources =
+        resources("2", "64Mi");
+    world.add_task("big", "fw", "3", "64Mi");
+    world.says("node1", "big", TaskState::Running);
+    world = world.clear();
+    another_leader_writes(&mut world, 1, TaskState::Staging, "node1");
+    // node1 obeys this leader and never got it, so it cannot be running there.
+    assert_eq!(world.log(), ["write hello: Pending"]);
+    assert_eq!(world.agent_records["node1"].allocated, resources("3", "64Mi"));
+}
+
+#[test]
+fn a_task_met_where_it_should_not_be_holds_its_resources_once_when_it_turns_out_to_belong_there() {
+    let mut world = World::new().built_in("fw").agent("node1", "4", "8Gi").task("hello", "fw", "1", "64Mi");
+    world.says("node1", "hello", TaskState::Running);
+    let mut world = world.failover(2).recovered();
+    // It is thought to be on node1, and node2 says that it has it.
+    world.add_agent("node2", "4", "8Gi");
+    world.says("node2", "hello", TaskState::Running);
+    another_leader_writes(&mut world, 1, TaskState::Running, "node2");
+    world.objects.get_mut("hello").expect("hello").finalizer = false;
+    world.remove_task("hello");
+    world.connect("node2", vec![]);
+    assert_eq!(world.agent_records["node2"].allocated, resources("0", "0"));
+}
