@@ -70,6 +70,7 @@ pub(crate) struct StoredAgent {
 
 /// An object.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "it is shared, hardly ever moved")]
 pub(crate) enum Object {
     Framework(FrameworkObject),
     Agent(StoredAgent),

@@ -21,7 +21,8 @@ impl Simulation {
         match (kind, leading) {
             (FaultKind::LeaderKilled, Some(replica)) => self.crash_replica(replica),
             (FaultKind::LeaderPaused, Some(replica)) => {
-                self.replicas[replica].paused_until = self.now.after(random.between(millis(300), seconds(12)));
+                let until = self.now.after(random.between(millis(300), seconds(12)));
+                self.replicas[replica].paused_until = until.max(self.replicas[replica].paused_until);
             }
             (FaultKind::LeaderTerminated, Some(replica)) => self.terminate_replica(replica),
             (FaultKind::CrashAtWrite, Some(replica)) if random.in_thousand(500) => {
@@ -52,7 +53,7 @@ impl Simulation {
                 } else {
                     random.between(seconds(7), seconds(15))
                 };
-                self.nodes[node].paused_until = self.now.after(pause);
+                self.nodes[node].paused_until = self.now.after(pause).max(self.nodes[node].paused_until);
             }
             (FaultKind::HostRebooted, _) => self.lose_node(node, random, seconds(20)),
             (FaultKind::InitKilled, _) => self.kill_init(node, random),
@@ -127,10 +128,10 @@ impl Simulation {
         let Some(lease) = self.api.lease.clone() else { return };
         // A process that has never seen the Lease, of an epoch that is in no object yet, would count from below.
         let known = self.replicas.iter().all(|replica| replica.knows(lease.transitions));
-        let edited = match random.below(if known { 4 } else { 3 }) {
+        let edited = match random.below(if known { 4 } else { 2 }) {
             0 => Some(Lease { holder: None, ..lease }),
-            1 if known => Some(Lease { transitions: Epoch(1), ..lease }),
-            0..=2 => Some(Lease { holder: Some(usize::MAX), ..lease }),
+            1 => Some(Lease { holder: Some(usize::MAX), ..lease }),
+            2 => Some(Lease { transitions: Epoch(1), ..lease }),
             _ => None,
         };
         let revision = self.api.lease_revision;

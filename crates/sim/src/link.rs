@@ -26,8 +26,9 @@ pub(crate) struct Link {
     pub(crate) session: Session,
     /// Nothing is sent any more.
     pub(crate) broken: bool,
-    /// What was on its way when it broke still arrives.
+    /// What was on its way when it broke still arrives, until that end notices.
     pub(crate) drains: bool,
+    pub(crate) master_noticed: bool,
     /// When the last message on its way to each end arrives: none overtakes it.
     pub(crate) master_hears_at: Time,
     pub(crate) agent_hears_at: Time,
@@ -53,7 +54,8 @@ impl Simulation {
 
     pub(crate) fn arrive(&mut self, id: LinkId, message: Message) {
         let link = &self.links[id.0];
-        if link.broken && !link.drains {
+        let gone = link.master_noticed && matches!(message, Message::ToMaster(_));
+        if link.broken && (!link.drains || gone) {
             return;
         }
         let (node, leader) = (link.node, link.leader);
@@ -79,6 +81,7 @@ impl Simulation {
         let (node, leader, session) = (self.links[id.0].node, self.links[id.0].leader, self.links[id.0].session);
         match end {
             End::Master => {
+                self.links[id.0].master_noticed = true;
                 let agent = self.nodes[node].name.clone();
                 self.leader_event(leader, Event::AgentDisconnected { agent, session });
             }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 /// A node.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Node {
     pub(crate) name: AgentName,
     /// The agent process, if one runs.
@@ -282,8 +283,16 @@ impl Simulation {
         let id = LinkId(self.links.len());
         let session = Session(u64::try_from(id.0).unwrap_or(u64::MAX) + 1);
         let (leader, now) = (LeaderId(leader), self.now);
-        let (broken, drains, node) = (false, false, index);
-        self.links.push(Link { node, leader, session, broken, drains, master_hears_at: now, agent_hears_at: now });
+        self.links.push(Link {
+            node: index,
+            leader,
+            session,
+            broken: false,
+            drains: false,
+            master_noticed: false,
+            master_hears_at: now,
+            agent_hears_at: now,
+        });
         self.sessions.insert(session, id);
         self.nodes[index].link = Some(id);
         self.agent_event(index, Event::Connected);

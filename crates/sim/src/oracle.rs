@@ -208,11 +208,11 @@ impl Oracle {
         };
         for update in updates.into_iter().filter(|update| update.status.state.is_terminal()) {
             let Some(uuid) = update.uuid else { continue };
-            let uid = &update.task.uid;
-            if self.endings.insert(uid.clone(), uuid).is_some_and(|before| before != uuid) {
+            let task = &update.task.uid;
+            if self.endings.insert(task.clone(), uuid).is_some_and(|before| before != uuid) {
                 self.found(
                     "I4",
-                    uid.clone(),
+                    task.clone(),
                     format!("ended again, as {:?}: the first end is forgotten", update.status.state),
                 );
             }

@@ -17,6 +17,7 @@ pub enum Planted {
     #[cfg(feature = "planted")]
     Agent(proffer_agent::Planted),
     /// Neither the master nor the agent look at the other's epoch. Each check alone would be enough.
+    #[cfg(feature = "planted")]
     ChecksNoEpoch,
     /// A list from a replica of the API server that is behind counts as complete.
     TrustsStaleList,
