@@ -205,19 +205,24 @@ fn failed_json(failure: &Failure, reduced: Option<&Reduced>, total: &Total) -> V
 /// The command that runs a reduced failure again.
 fn replay(reduced: &Reduced) -> String {
     let Reduced { options, failure, .. } = reduced;
-    let mut command = format!(
-        "cargo xtask sim --seeds 1 --seed {} --whole --trace --nodes {} --replicas {} --tasks {}",
-        failure.seed, options.nodes, options.replicas, options.tasks
-    );
     let list = |words: Vec<String>| if words.is_empty() { "none".to_owned() } else { words.join(",") };
-    if let Some(faults) = &options.faults {
+    let faults = options.faults.as_ref().map(|faults| {
         let numbers = faults.iter().map(|kind| kind.names().0.to_owned()).collect();
-        command.push_str(&format!(" --faults {}", list(numbers)));
-    }
-    if let Some(keep) = &options.keep {
-        command.push_str(&format!(" --keep {}", list(keep.iter().map(ToString::to_string).collect())));
-    }
-    command
+        format!(" --faults {}", list(numbers))
+    });
+    let keep = options.keep.as_ref().map(|keep| {
+        let numbers = keep.iter().map(ToString::to_string).collect();
+        format!(" --keep {}", list(numbers))
+    });
+    format!(
+        "cargo xtask sim --seeds 1 --seed {} --whole --trace --nodes {} --replicas {} --tasks {}{}{}",
+        failure.seed,
+        options.nodes,
+        options.replicas,
+        options.tasks,
+        faults.unwrap_or_default(),
+        keep.unwrap_or_default()
+    )
 }
 
 /// Says on a terminal how far it is.

@@ -254,3 +254,35 @@ impl Simulation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proffer_master::{AgentName, Slot};
+
+    fn version(revision: u64, uid: &str) -> Rc<Version> {
+        let slot = Slot {
+            pod: "slot".to_owned(),
+            uid: uid.to_owned(),
+            address: None,
+            running: true,
+            resources: proffer_resources::Resources::default(),
+        };
+        Rc::new(Version { revision, object: Object::Slot(AgentName("node".to_owned()), slot) })
+    }
+
+    #[test]
+    fn what_is_told_again_out_of_the_past_is_no_news() {
+        let mut shelf = Shelf::default();
+        assert_eq!(shelf.put(&version(1, "a")).len(), 1);
+        assert_eq!(shelf.put(&version(1, "a")).len(), 0);
+        // The first one's deletion was not told: the second one tells it.
+        assert_eq!(shelf.put(&version(5, "b")).len(), 2);
+        assert_eq!(shelf.delete(&version(3, "a")).len(), 0);
+        assert_eq!(shelf.delete(&version(7, "b")).len(), 1);
+        for (old, deleted) in [(version(3, "a"), true), (version(5, "b"), false), (version(6, "b"), false)] {
+            assert_eq!(if deleted { shelf.delete(&old) } else { shelf.put(&old) }.len(), 0, "{old:?}");
+        }
+        assert_eq!(shelf.put(&version(8, "c")).len(), 1);
+    }
+}
