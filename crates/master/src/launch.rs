@@ -114,6 +114,10 @@ impl Master {
         let epoch = self.epoch();
         let Some(task) = self.tasks.get(id) else { return };
         let (Some(placed), Ok(request)) = (task.placed(), &task.request) else { return };
+        if placed.kill.is_some() {
+            // The kill is on its way and must not be overtaken: an agent that does not know the task says so.
+            return;
+        }
         let agent = placed.agent.clone();
         let after = placed.launch.filter(|_| !self.has(Planted::LaunchesBeforeWrite));
         if !self.agents.get(&agent).is_some_and(Agent::can_launch) {

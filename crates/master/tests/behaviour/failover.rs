@@ -131,3 +131,14 @@ fn a_task_that_ended_just_before_the_crash_is_owned_after_it() {
     world = world.recovered();
     assert_eq!(world.log(), ["adopt over"]);
 }
+
+#[test]
+fn a_task_killed_before_its_agent_confirmed_the_epoch_is_not_launched_after_the_kill() {
+    let mut world = taking_over().recovered();
+    world.register("node1", vec![snapshot("running", TaskState::Running)]);
+    world.delete_task("staged");
+    world = world.clear();
+    let (agent, session, epoch) = (agent_name("node1"), world.session("node1"), world.master.config().epoch);
+    world.event(Event::EpochConfirmed { agent, session, epoch });
+    assert!(!world.log().iter().any(|line| line.contains("launch staged")));
+}
