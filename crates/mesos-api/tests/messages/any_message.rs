@@ -3,7 +3,7 @@
 use proffer_mesos_api::{Described, decode, encode, json};
 use proptest::prelude::*;
 use prost::Message as _;
-use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, ReflectMessage, SerializeOptions};
+use prost_reflect::{DeserializeOptions, DynamicMessage, ReflectMessage, SerializeOptions, Value};
 
 use crate::generator::{Supply, pool, with_defaults};
 
@@ -17,12 +17,17 @@ macro_rules! checks {
 
 const CHECKS: &[(&str, Check)] = every_message!(checks);
 
-/// Whether a message of this type can hold a Duration, which standard JSON writes as a text and Mesos as an object.
-fn has_duration(descriptor: &MessageDescriptor) -> bool {
-    ["mesos.v1.master.Call", "mesos.v1.master.Call.DrainAgent"].contains(&descriptor.full_name())
-        || ["mesos.v1.DrainConfig", "mesos.v1.DrainInfo", "mesos.v1.master.Response"].contains(&descriptor.full_name())
-        || descriptor.full_name().starts_with("mesos.v1.master.Response.Get")
-        || descriptor.full_name().starts_with("mesos.v1.master.Event")
+/// Whether there is a Duration in it, which standard JSON writes as a text and Mesos as an object.
+fn has_duration(message: &DynamicMessage) -> bool {
+    fn within(value: &Value) -> bool {
+        match value {
+            Value::Message(message) => has_duration(message),
+            Value::List(values) => values.iter().any(within),
+            Value::Map(entries) => entries.values().any(within),
+            _ => false,
+        }
+    }
+    message.descriptor().full_name() == "google.protobuf.Duration" || message.fields().any(|(_, value)| within(value))
 }
 
 /// As `prop_assert_eq`, but shows the messages as JSON: their `Debug` goes through descriptors in circles.
@@ -47,7 +52,7 @@ fn check<M: Described + PartialEq>(theirs: &DynamicMessage) -> Result<(), TestCa
     let full = with_defaults(theirs);
     same("our JSON", &read(&encode(&again)), &full)?;
 
-    if !has_duration(&descriptor) {
+    if !has_duration(theirs) {
         // Their JSON is read by us, our JSON by them.
         let options = SerializeOptions::new().use_proto_field_name(true).stringify_64_bit_integers(false);
         for options in [options.clone(), options.stringify_64_bit_integers(true)] {
