@@ -514,14 +514,14 @@ impl Simulation {
                     Some(Crash::After) => return self.kill_agent(index),
                     Some(Crash::PowerCut) => {
                         let cut = Happening::PowerCut(index);
-                        self.soon(cut, Duration::from_micros(100), Duration::from_millis(4));
+                        self.soon(cut, Duration::from_micros(100), Duration::from_millis(30));
                     }
                     Some(Crash::Before) | None => {}
                 }
                 let node = &mut self.nodes[index];
                 if durable {
                     let synced = Happening::Synced(index, incarnation, node.journal.len());
-                    self.soon(synced, Duration::from_micros(300), Duration::from_millis(20));
+                    self.soon(synced, Duration::from_micros(300), self.plan.rates.disk_delay);
                 }
             }
             Action::Send(message) => self.send_to_master(index, message),

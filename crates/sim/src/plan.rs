@@ -56,6 +56,8 @@ pub(crate) struct Rates {
     pub(crate) watch_delay: Duration,
     /// Longest time for a message on a link.
     pub(crate) link_delay: Duration,
+    /// Longest time until a write is on an agent's disk.
+    pub(crate) disk_delay: Duration,
     /// Of a thousand tasks, so many ignore SIGTERM.
     pub(crate) stubborn: u64,
     /// Of a thousand tasks, so many make no sense or have a finalizer of somebody else's.
@@ -131,6 +133,7 @@ impl Plan {
             write_delay: Duration::from_millis(rate(FaultKind::SlowNetwork, [200, 2000], 10)),
             watch_delay: Duration::from_millis(rate(FaultKind::WatchDelayed, [300, 3000], 20)),
             link_delay: Duration::from_millis(rate(FaultKind::SlowNetwork, [50, 500], 3)),
+            disk_delay: Duration::from_millis(rate(FaultKind::CrashAtWrite, [20, 200], 20)),
             stubborn: rate(FaultKind::StubbornTask, [200, 800], 0),
             poison: rate(FaultKind::PoisonObject, [50, 200], 0),
         }
