@@ -11,26 +11,24 @@ from urllib.parse import urlsplit
 
 NEEDS = {"cpus": 0.1, "mem": 32.0}  # Of each copy: cores, and MiB of memory.
 REFUSE = {"refuse_seconds": 3600}  # Not to be offered the same again for an hour, unless we ask (REVIVE).
-ALIVE = ("TASK_STAGING", "TASK_STARTING", "TASK_RUNNING")
 LOST = (OSError, http.client.HTTPException, ValueError)  # What broken connections and records raise.
 
 
 class Master:
     """The scheduler API: one connection for the stream of events, and one for each call."""
+
     def __init__(self, args):
         self.args = args
         self.masters = [url if "://" in url else "http://" + url for url in args.master.split(",")]
-        self.url, self.stream_id, self.framework_id = self.masters[0], None, None
+        self.url, self.stream, self.stream_id, self.framework_id = self.masters[0], None, None, None
 
     def post(self, call, timeout):
         url = urlsplit(self.url)
-        of_scheme = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}[url.scheme]
+        of_scheme = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
         connection = of_scheme(url.hostname, url.port or 5050, timeout=timeout)
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self.stream_id:
-            headers["Mesos-Stream-Id"] = self.stream_id
-        if self.framework_id:
-            call["framework_id"] = self.framework_id
+        headers.update({"Mesos-Stream-Id": self.stream_id} if self.stream_id else {})
+        call.update({"framework_id": self.framework_id} if self.framework_id else {})
         if self.args.token_file:  # Read each time: tokens are replaced before they expire.
             with open(self.args.token_file, encoding="ascii") as file:
                 headers["Authorization"] = "Bearer " + file.read().strip()
@@ -40,23 +38,18 @@ class Master:
     def call(self, kind, **body):
         if not self.stream_id:
             raise ConnectionError(f"{kind}: not subscribed")
-        connection, answer = self.post({"type": kind, **({kind.lower(): body} if body else {})}, timeout=30)
+        _, answer = self.post({"type": kind, **({kind.lower(): body} if body else {})}, 30)
         if answer.status not in (200, 202):
             raise ConnectionError(f"{kind}: {answer.status} {answer.read().decode()}")
-        connection.close()
 
     def events(self, info):
         """Subscribes, again if need be, and yields what comes."""
-        failures = redirects = 0
+        failures = 0
         while True:
-            connection = None
             try:
-                if self.framework_id:
-                    info["id"] = self.framework_id
-                subscribe = {"type": "SUBSCRIBE", "subscribe": {"framework_info": info}}
-                connection, answer = self.post(subscribe, timeout=45)
-                if answer.status == 307 and redirects < 5:
-                    redirects += 1
+                self.stream_id = None
+                self.stream, answer = self.post({"type": "SUBSCRIBE", "subscribe": {"framework_info": info}}, 45)
+                if answer.status == 307:
                     self.url = f"{urlsplit(self.url).scheme}://{urlsplit(answer.headers['Location']).netloc}"
                     continue
                 if answer.status != 200:
@@ -66,10 +59,9 @@ class Master:
                 while length := answer.readline():
                     event = json.loads(answer.read(int(length)))
                     if event["type"] == "SUBSCRIBED":
-                        failures = redirects = 0
-                        self.framework_id = event["subscribed"]["framework_id"]
-                        # Three heartbeats that do not come, and the stream is dead.
-                        connection.sock.settimeout(3 * event["subscribed"]["heartbeat_interval_seconds"])
+                        failures, body = 0, event["subscribed"]
+                        self.framework_id = info["id"] = body["framework_id"]
+                        self.stream.sock.settimeout(3 * body["heartbeat_interval_seconds"])  # Silence: it is dead.
                     if event["type"] == "ERROR":
                         sys.exit(event["error"]["message"])
                     yield event
@@ -77,12 +69,8 @@ class Master:
             except LOST as error:
                 print(f"disconnected: {error}", flush=True)
                 time.sleep(min(10, 0.1 * 2**failures) * random.uniform(0.5, 1))
-                failures, redirects = failures + 1, 0
+                failures += 1
                 self.url = self.masters[failures % len(self.masters)]
-            finally:
-                self.stream_id = None
-                if connection:
-                    connection.close()
 
 
 class Copies:
@@ -91,10 +79,9 @@ class Copies:
         self.waiting, self.live, self.starts = list(range(args.copies)), {}, [0] * args.copies
 
     def offered(self, offer):
-        """Starts what fits on an offer, and declines what is left."""
         free, tasks = dict.fromkeys(NEEDS, 0), []
         for resource in offer["resources"]:
-            if resource["name"] in NEEDS and "reservations" not in resource and "revocable" not in resource:
+            if resource["name"] in NEEDS and not {"reservations", "revocable"} & resource.keys():
                 free[resource["name"]] += resource["scalar"]["value"]
         fit = min(int(free[name] / need + 1e-6) for name, need in NEEDS.items())
         resources = [{"name": name, "type": "SCALAR", "scalar": {"value": need}} for name, need in NEEDS.items()]
@@ -116,7 +103,7 @@ class Copies:
         print(f"{name}: {state} {status.get('message', '')}", flush=True)
         if "uuid" in status:  # The master's own updates have none and need no acknowledgement.
             self.master.call("ACKNOWLEDGE", **{key: status[key] for key in ("agent_id", "task_id", "uuid")})
-        if state in ALIVE or name not in self.live:
+        if state in ("TASK_STAGING", "TASK_STARTING", "TASK_RUNNING") or name not in self.live:
             return
         copy = self.live.pop(name)
         if state == "TASK_FINISHED":
@@ -127,23 +114,25 @@ class Copies:
             self.waiting.append(copy)
             self.master.call("REVIVE")
 
+    def take(self, event):
+        if event["type"] == "SUBSCRIBED":
+            print("subscribed as", self.master.framework_id["value"], flush=True)
+            if self.live:  # From before: what became of them?
+                self.master.call("RECONCILE", tasks=[{"task_id": {"value": name}} for name in self.live])
+        elif event["type"] == "OFFERS":
+            for offer in event["offers"]["offers"]:
+                self.offered(offer)
+        elif event["type"] == "UPDATE":
+            self.updated(event["update"]["status"])
+
     def run(self):
-        info = {"user": "nobody", "name": "python-framework", "roles": ["*"], "failover_timeout": 60}
-        for event in self.master.events(info):
+        for event in self.master.events({"user": "nobody", "name": "python-framework", "failover_timeout": 60}):
             try:
-                if event["type"] == "SUBSCRIBED":
-                    print("subscribed as", self.master.framework_id["value"], flush=True)
-                    if self.live:  # From before: what became of them?
-                        self.master.call("RECONCILE", tasks=[{"task_id": {"value": name}} for name in self.live])
-                elif event["type"] == "OFFERS":
-                    for offer in event["offers"]["offers"]:
-                        self.offered(offer)
-                elif event["type"] == "UPDATE":
-                    self.updated(event["update"]["status"])
+                self.take(event)
             except LOST as error:
                 print(error, flush=True)
             if self.failed or self.finished == self.args.copies:
-                break
+                return
 
 
 if __name__ == "__main__":
@@ -158,4 +147,4 @@ if __name__ == "__main__":
         copies.run()
     copies.master.call("TEARDOWN")
     print(f"{copies.finished} of {copies.args.copies} copies finished")
-    sys.exit(copies.finished != copies.args.copies)
+    sys.exit(copies.finished < copies.args.copies)
