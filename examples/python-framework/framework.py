@@ -23,9 +23,8 @@ class Master:
         self.url, self.stream, self.stream_id, self.framework_id = self.masters[0], None, None, None
 
     def post(self, call, timeout):
-        url = urlsplit(self.url)
-        of_scheme = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-        connection = of_scheme(url.hostname, url.port or 5050, timeout=timeout)
+        kind = http.client.HTTPSConnection if self.url.startswith("https:") else http.client.HTTPConnection
+        connection = kind(urlsplit(self.url).hostname, urlsplit(self.url).port or 5050, timeout=timeout)
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         headers.update({"Mesos-Stream-Id": self.stream_id} if self.stream_id else {})
         call.update({"framework_id": self.framework_id} if self.framework_id else {})
@@ -65,7 +64,7 @@ class Master:
                     if event["type"] == "ERROR":
                         sys.exit(event["error"]["message"])
                     yield event
-                raise ConnectionError("the master closed the stream")
+                raise ConnectionError("the stream is closed")
             except LOST as error:
                 print(f"disconnected: {error}", flush=True)
                 time.sleep(min(10, 0.1 * 2**failures) * random.uniform(0.5, 1))

@@ -9,7 +9,7 @@ pub enum Credentials {
     /// Not at all.
     #[default]
     None,
-    /// With a bearer token in a file, such as a ServiceAccount's. The file is read again while the driver runs, since
+    /// With a bearer token in a file, such as a `ServiceAccount`'s. The file is read again while the driver runs, since
     /// tokens are replaced before they expire.
     BearerFile(PathBuf),
     /// With a bearer token that stays the same.

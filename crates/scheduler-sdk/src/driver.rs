@@ -57,7 +57,7 @@ impl Driver {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn start(settings: Settings) -> Result<(Scheduler, Events), StartError> {
+    pub fn start(settings: &Settings) -> Result<(Scheduler, Events), StartError> {
         if settings.masters.is_empty() {
             return Err(StartError::NoMaster);
         }
@@ -67,7 +67,7 @@ impl Driver {
         if settings.framework.name.is_empty() || settings.framework.user.is_empty() {
             return Err(StartError::NoName);
         }
-        let client = Arc::new(Client::new(&settings));
+        let client = Arc::new(Client::new(settings));
         let (publish, subscription) = watch::channel(None);
         let (notify, notices) = mpsc::unbounded_channel();
         let (queue, events) = mpsc::channel(settings.queue);
@@ -81,7 +81,7 @@ impl Driver {
         });
         let events = Events::new(events, settings.acknowledgement, &shared);
         let scheduler = Scheduler::new(Arc::clone(&shared), events.acknowledger());
-        let session = Session::new(Policy::new(&settings), Duration::ZERO, RandomState::new().hash_one(0_u8));
+        let session = Session::new(Policy::new(settings), Duration::ZERO, RandomState::new().hash_one(0_u8));
         let driver = Self {
             session,
             started: Instant::now(),
@@ -142,8 +142,9 @@ impl Driver {
             self.carry_out(effect);
         }
         if !was_held && !self.undelivered.is_empty() {
-            let effects = self.session.handle(now, Input::Held(true));
-            effects.into_iter().for_each(|effect| self.carry_out(effect));
+            for effect in self.session.handle(now, Input::Held(true)) {
+                self.carry_out(effect);
+            }
         }
     }
 
@@ -172,9 +173,11 @@ impl Driver {
                 if let Event::Disconnected(why) = &event {
                     tracing::warn!(why, "the subscription is lost");
                 }
-                let kept = match self.undelivered.is_empty() {
-                    true => self.queue.try_send(event).map_err(mpsc::error::TrySendError::into_inner).err(),
-                    false => Some(event),
+                // After those that wait already.
+                let kept = if self.undelivered.is_empty() {
+                    self.queue.try_send(event).map_err(mpsc::error::TrySendError::into_inner).err()
+                } else {
+                    Some(event)
                 };
                 self.undelivered.extend(kept);
             }

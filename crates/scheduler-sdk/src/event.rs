@@ -13,15 +13,15 @@ pub enum Event {
     Disconnected(String),
     /// New offers (OFFERS): each is to be accepted or declined.
     Offers(Vec<v1::Offer>),
-    /// Requests to give resources back (INVERSE_OFFERS).
+    /// Requests to give resources back (`INVERSE_OFFERS`).
     InverseOffers(Vec<v1::InverseOffer>),
     /// An offer is void from now on (RESCIND).
     Rescind(v1::OfferId),
-    /// An inverse offer is void from now on (RESCIND_INVERSE_OFFER).
+    /// An inverse offer is void from now on (`RESCIND_INVERSE_OFFER`).
     RescindInverseOffer(v1::OfferId),
     /// The state of a task (UPDATE).
     Update(Box<v1::TaskStatus>),
-    /// The state of an offer operation (UPDATE_OPERATION_STATUS).
+    /// The state of an offer operation (`UPDATE_OPERATION_STATUS`).
     UpdateOperationStatus(Box<v1::OperationStatus>),
     /// What an executor sends (MESSAGE).
     Message {

@@ -5,7 +5,7 @@
 //! use proffer_scheduler_sdk::{Driver, Event, Settings, v1};
 //!
 //! let framework = v1::FrameworkInfo { user: "nobody".into(), name: "mine".into(), ..Default::default() };
-//! let (scheduler, mut events) = Driver::start(Settings::new(["http://proffer:5050".parse()?], framework))?;
+//! let (scheduler, mut events) = Driver::start(&Settings::new(["http://proffer:5050".parse()?], framework))?;
 //! loop {
 //!     match events.next().await? {
 //!         Event::Offers(offers) => scheduler.decline(offers.into_iter().map(|offer| offer.id), Some(60.0)).await?,

@@ -80,9 +80,10 @@ impl Copies {
             tasks.push(self.task(copy, &offer));
         }
         let names: Vec<_> = tasks.iter().map(|task| task.name.clone()).collect();
-        let result = match tasks.is_empty() {
-            true => scheduler.decline([offer.id], Some(REFUSE_SECONDS)).await,
-            false => scheduler.launch(offer.id, tasks, Some(REFUSE_SECONDS)).await,
+        let result = if tasks.is_empty() {
+            scheduler.decline([offer.id], Some(REFUSE_SECONDS)).await
+        } else {
+            scheduler.launch(offer.id, tasks, Some(REFUSE_SECONDS)).await
         };
         if let Err(error) = result {
             // Should a task have been started all the same, its updates find no copy and are left alone.
@@ -124,7 +125,7 @@ async fn main() -> Result<()> {
     let mut settings = Settings::new(args.master.clone(), framework);
     settings.credentials = args.token_file.clone().map_or(Credentials::None, Credentials::BearerFile);
     settings.tls.ca_file.clone_from(&args.ca_file);
-    let (scheduler, mut events) = Driver::start(settings)?;
+    let (scheduler, mut events) = Driver::start(&settings)?;
     let (waiting, starts) = ((0..args.copies).collect(), vec![0; args.copies]);
     let mut copies = Copies { args, waiting, live: BTreeMap::new(), starts, finished: 0 };
     let mut result = Ok(());

@@ -1,4 +1,5 @@
 //! The framework against a master on a real socket.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed unwrap is a failed test")]
 
 #[path = "../../../crates/scheduler-sdk/tests/sockets/cluster.rs"]
 mod cluster;

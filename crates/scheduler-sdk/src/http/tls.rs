@@ -29,19 +29,16 @@ pub(crate) async fn config(tls: &Tls) -> Result<Arc<ClientConfig>, TlsError> {
 
 fn read(tls: &Tls) -> Result<Arc<ClientConfig>, TlsError> {
     let mut roots = RootCertStore::empty();
-    let place = match &tls.ca_file {
-        Some(path) => {
-            let failed = |error| TlsError::Pem(path.clone(), error);
-            for certificate in CertificateDer::pem_file_iter(path).map_err(failed)? {
-                roots.add(certificate.map_err(failed)?)?;
-            }
-            path.display().to_string()
+    let place = if let Some(path) = &tls.ca_file {
+        let failed = |error| TlsError::Pem(path.clone(), error);
+        for certificate in CertificateDer::pem_file_iter(path).map_err(failed)? {
+            roots.add(certificate.map_err(failed)?)?;
         }
-        None => {
-            // One of the system's certificates that cannot be read is no reason to do without the others.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            "the system's store".to_owned()
-        }
+        path.display().to_string()
+    } else {
+        // One of the system's certificates that cannot be read is no reason to do without the others.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        "the system's store".to_owned()
     };
     if roots.is_empty() {
         return Err(TlsError::NoRoots(place));

@@ -138,7 +138,7 @@ impl Session {
                 self.lost(now, "the master does not answer".to_owned(), effects);
             }
             Phase::Open { heard, silent_after, .. } if !self.held && *heard + *silent_after <= now => {
-                let why = format!("no event for {:.1} s", (now - *heard).as_secs_f64());
+                let why = format!("no event for {:.1} s", now.saturating_sub(*heard).as_secs_f64());
                 self.lost(now, why, effects);
             }
             _ => {}

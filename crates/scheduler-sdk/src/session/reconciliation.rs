@@ -12,7 +12,7 @@ use v1::scheduler::call::reconcile::Task;
 /// The pause after the first round.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 /// The most tasks in one call: some hundred kilobytes.
 pub(crate) const PER_CALL: usize = 5_000;
 

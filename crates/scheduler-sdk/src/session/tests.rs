@@ -296,7 +296,7 @@ fn patience_counts_from_when_the_subscription_was_lost() {
         }
         world.answer(Answer::Failed("refused".into()));
     }
-    assert_eq!(world.now - lost, Duration::from_secs(20));
+    assert_eq!(world.now.saturating_sub(lost), Duration::from_secs(20));
 }
 
 #[test]
@@ -380,7 +380,7 @@ proptest! {
     #[test]
     fn any_history_keeps_the_rules(seed: u64, steps in prop::collection::vec(any_input(), 1..120)) {
         let mut settings = settings(&["m1", "m2", "m3"]);
-        settings.patience = Some(Duration::from_secs(600));
+        settings.patience = Some(Duration::from_mins(10));
         let mut session = Session::new(Policy::new(&settings), Duration::ZERO, seed);
         let mut now = Duration::ZERO;
         let (mut open, mut calls, mut known, mut ended) = (false, false, false, false);

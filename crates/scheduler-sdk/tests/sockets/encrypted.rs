@@ -44,7 +44,7 @@ async fn only_a_master_of_the_given_authority_is_trusted() {
     std::fs::write(&file, pem).unwrap();
     let mut settings = settings(&format!("https://localhost:{port}"));
     settings.tls.ca_file = Some(file.clone());
-    let (scheduler, mut events) = Driver::start(settings.clone()).unwrap();
+    let (scheduler, mut events) = Driver::start(&settings).unwrap();
     assert!(matches!(next(&mut events).await, Event::Subscribed(_)));
     scheduler.revive(vec![]).await.unwrap();
     scheduler.stop().await;
@@ -54,7 +54,7 @@ async fn only_a_master_of_the_given_authority_is_trusted() {
     for (host, ca_file) in [("127.0.0.1", Some(file.clone())), ("localhost", None)] {
         settings.masters = vec![format!("https://{host}:{port}").parse().unwrap()];
         settings.tls.ca_file = ca_file;
-        let (_scheduler, mut events) = Driver::start(settings.clone()).unwrap();
+        let (_scheduler, mut events) = Driver::start(&settings).unwrap();
         let ended = events.next().await;
         assert!(matches!(ended, Err(Ended::NoMaster { .. })), "{ended:?}");
     }

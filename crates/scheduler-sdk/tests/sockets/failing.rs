@@ -22,7 +22,7 @@ async fn follows_a_standby_to_the_leader() {
     let mut leader = Master::start().await;
     let standby = Master::start().await;
     standby.answer_subscribe([Reply::Redirect(format!("//{}/api/v1/scheduler", leader.address))]);
-    let (scheduler, mut events) = Driver::start(settings(&standby.url())).unwrap();
+    let (scheduler, mut events) = Driver::start(&settings(&standby.url())).unwrap();
     assert!(matches!(next(&mut events).await, Event::Subscribed(_)));
     scheduler.revive(vec![]).await.unwrap();
     assert_eq!(leader.seen().await.call.r#type(), Type::Subscribe);
@@ -35,7 +35,7 @@ async fn finds_the_leader_among_masters_of_which_some_are_gone() {
     let mut master = Master::start().await;
     let mut settings = settings(&format!("http://{gone}"));
     settings.masters.push(master.url().parse().unwrap());
-    let (_scheduler, mut events) = Driver::start(settings).unwrap();
+    let (_scheduler, mut events) = Driver::start(&settings).unwrap();
     assert!(matches!(next(&mut events).await, Event::Subscribed(_)));
     assert_eq!(master.seen().await.call.r#type(), Type::Subscribe);
 }
@@ -49,7 +49,7 @@ async fn waits_for_a_master_that_is_not_ready() {
         Reply::Status(503, "No leader elected"),
         Reply::Status(500, ""),
     ]);
-    let (scheduler, mut events) = Driver::start(settings(&master.url())).unwrap();
+    let (scheduler, mut events) = Driver::start(&settings(&master.url())).unwrap();
     assert_eq!(scheduler.revive(vec![]).await, Err(CallError::NotSubscribed));
     assert!(matches!(next(&mut events).await, Event::Subscribed(_)));
     for _ in 0..5 {
@@ -61,7 +61,7 @@ async fn waits_for_a_master_that_is_not_ready() {
 async fn a_refused_subscription_is_the_end() {
     let master = Master::start().await;
     master.answer_subscribe([Reply::Status(400, "Failed to validate scheduler::Call: no")]);
-    let (_scheduler, mut events) = Driver::start(settings(&master.url())).unwrap();
+    let (_scheduler, mut events) = Driver::start(&settings(&master.url())).unwrap();
     let body = "Failed to validate scheduler::Call: no".to_owned();
     assert_eq!(events.next().await, Err(Ended::Refused { status: 400, body }));
 }
@@ -188,7 +188,7 @@ async fn a_token_is_read_again_when_it_is_refused() {
     settings.credentials = Credentials::BearerFile(file.clone());
     settings.back_off.min = Duration::from_millis(400);
     settings.back_off.max = Duration::from_millis(400);
-    let (_scheduler, mut events) = Driver::start(settings).unwrap();
+    let (_scheduler, mut events) = Driver::start(&settings).unwrap();
     assert_eq!(master.seen().await.header("authorization"), Some("Bearer first"));
     std::fs::write(&file, "second\n").unwrap();
     assert!(matches!(next(&mut events).await, Event::Subscribed(_)));
@@ -201,7 +201,7 @@ async fn a_principal_and_its_secret_are_sent_as_basic_credentials() {
     let mut master = Master::start().await;
     let mut settings = settings(&master.url());
     settings.credentials = Credentials::Basic { principal: "Aladdin".into(), secret: "open sesame".into() };
-    let (_scheduler, mut events) = Driver::start(settings).unwrap();
+    let (_scheduler, mut events) = Driver::start(&settings).unwrap();
     next(&mut events).await;
     // The example of RFC 7617.
     assert_eq!(master.seen().await.header("authorization"), Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
@@ -212,7 +212,7 @@ async fn patience_has_an_end_if_it_is_given_one() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut settings = settings(&format!("http://{gone}"));
     settings.patience = Some(Duration::from_millis(300));
-    let (_scheduler, mut events) = Driver::start(settings).unwrap();
+    let (_scheduler, mut events) = Driver::start(&settings).unwrap();
     let Err(Ended::NoMaster { patience, last }) = events.next().await else { panic!("there is no master") };
     assert_eq!(patience, Duration::from_millis(300));
     assert!(last.contains("cannot be reached"), "{last}");

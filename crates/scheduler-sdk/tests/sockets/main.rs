@@ -1,4 +1,5 @@
 //! The driver against the master's side of the scheduler API, on real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed unwrap is a failed test")]
 
 mod cluster;
 mod encrypted;
@@ -25,7 +26,7 @@ async fn subscribed(change: impl FnOnce(&mut Settings)) -> (Master, Scheduler, E
     let mut master = Master::start().await;
     let mut settings = settings(&master.url());
     change(&mut settings);
-    let (scheduler, mut events) = Driver::start(settings).unwrap();
+    let (scheduler, mut events) = Driver::start(&settings).unwrap();
     assert!(matches!(next(&mut events).await, Event::Subscribed(_)));
     master.seen_of(v1::scheduler::call::Type::Subscribe).await;
     (master, scheduler, events)

@@ -151,7 +151,7 @@ impl Master {
 
     /// From now on calls need another stream ID.
     pub(crate) fn change_stream_id(&self) {
-        self.state.lock().unwrap().stream.as_mut().unwrap().id = "another".to_owned();
+        "another".clone_into(&mut self.state.lock().unwrap().stream.as_mut().unwrap().id);
     }
 
     /// How many bytes of streams the sockets have taken.

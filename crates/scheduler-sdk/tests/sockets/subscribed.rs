@@ -200,8 +200,8 @@ async fn by_hand_only_what_is_asked_for_is_acknowledged() {
 #[tokio::test]
 async fn a_scheduler_that_takes_its_time_holds_the_stream_back_and_loses_nothing() {
     let (mut master, scheduler, mut events) = subscribed(|settings| settings.queue = 4).await;
-    let large = |i: usize| v1::scheduler::Event {
-        message: Some(body::Message { agent_id: agent("A"), executor_id: executor("e"), data: vec![i as u8; 100_000] }),
+    let large = |i: u8| v1::scheduler::Event {
+        message: Some(body::Message { agent_id: agent("A"), executor_id: executor("e"), data: vec![i; 100_000] }),
         ..event(Kind::Message)
     };
     for i in 0..200 {
@@ -214,7 +214,7 @@ async fn a_scheduler_that_takes_its_time_holds_the_stream_back_and_loses_nothing
     assert_eq!(master.seen().await.call.r#type(), Type::Revive);
     for i in 0..200 {
         let Event::Message { data, .. } = next(&mut events).await else { panic!("no message") };
-        assert_eq!((data.len(), data[0]), (100_000, i as u8));
+        assert_eq!((data.len(), data[0]), (100_000, i));
     }
 }
 
