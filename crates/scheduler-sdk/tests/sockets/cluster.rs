@@ -35,8 +35,7 @@ pub(crate) async fn play(master: &mut Master) -> Outcome {
         match call.r#type() {
             Type::Subscribe => {
                 outcome.subscribed += 1;
-                // The stream is there a little after the call was seen.
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                master.streaming().await;
                 offer(master, &mut offers);
             }
             Type::Accept => {

@@ -120,13 +120,13 @@ async fn silence_is_noticed_and_tasks_are_asked_for_again() {
     for _ in 0..3 {
         next(&mut events).await;
     }
-    // With heartbeats every 0.4 s the stream lives; without, it is given up after the third that does not come.
-    for _ in 0..5 {
-        tokio::time::sleep(Duration::from_millis(400)).await;
+    // With heartbeats every second the stream lives; without, it is given up after the third that does not come.
+    for _ in 0..4 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
         master.send(&[heartbeat()]);
     }
     let why = subscribed_again(&mut master, &mut events).await;
-    assert_eq!(why, "no event for 1.2 s");
+    assert!(why.starts_with("no event for 3."), "{why}");
     let mut asked = Vec::new();
     for _ in 0..2 {
         let mut tasks: Vec<_> = master.seen_of(Type::Reconcile).await.call.reconcile.unwrap().tasks;

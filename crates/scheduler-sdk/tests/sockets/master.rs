@@ -125,6 +125,13 @@ impl Master {
         self.seen.try_recv().ok()
     }
 
+    /// Waits until somebody is subscribed, which is a little after the call was seen.
+    pub(crate) async fn streaming(&self) {
+        while self.state.lock().unwrap().stream.is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Sends events, in one piece of the stream.
     pub(crate) fn send(&self, events: &[Event]) {
         let state = self.state.lock().unwrap();
@@ -262,7 +269,7 @@ async fn subscribe(mut socket: TcpStream, state: &Mutex<State>, call: &Call, hea
     };
     let subscribed = event::Subscribed {
         framework_id: v1::FrameworkId { value: "F-1".to_owned() },
-        heartbeat_interval_seconds: Some(0.4),
+        heartbeat_interval_seconds: Some(1.0),
         master_info: None,
     };
     let first = Event { subscribed: Some(subscribed), ..event(event::Type::Subscribed) };

@@ -208,7 +208,7 @@ async fn a_scheduler_that_takes_its_time_holds_the_stream_back_and_loses_nothing
         master.send(&[large(i)]);
     }
     // Longer than three heartbeats: that nothing is read does not mean that nothing comes.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(master.written() < 15_000_000, "{} bytes were read ahead", master.written());
     scheduler.revive(vec![]).await.unwrap();
     assert_eq!(master.seen().await.call.r#type(), Type::Revive);
