@@ -2,7 +2,7 @@
 
 use super::connection::{Connection, body_of, text_of};
 use super::{Client, HttpError};
-use crate::session::Subscription;
+use crate::session::{Attempt, Subscription};
 use crate::{MasterUrl, v1};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -30,7 +30,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Lane {
     client: Arc<Client>,
     /// Taken out while a call is under way: one that is given up takes its connection with it.
-    idle: Mutex<Option<(MasterUrl, Connection)>>,
+    /// Of one subscription only: after a fail-over, the same name may lead to another master.
+    idle: Mutex<Option<(Attempt, Connection)>>,
 }
 
 impl Lane {
@@ -48,7 +49,7 @@ impl Lane {
         let mut idle = self.idle.lock().await;
         let subscription = subscription()?;
         call.framework_id = Some(subscription.framework_id.clone());
-        let connection = idle.take().filter(|(master, _)| *master == subscription.master).map(|(_, idle)| idle);
+        let connection = idle.take().filter(|(attempt, _)| *attempt == subscription.attempt).map(|(_, idle)| idle);
         let limit = self.client.answer_timeout;
         let mut sent = false;
         let exchange = tokio::time::timeout(limit, self.exchange(&subscription, connection, &call, &mut sent)).await;
@@ -59,7 +60,7 @@ impl Lane {
             Err(_) if sent => return Some((subscription, Outcome::Unanswered(HttpError::TimedOut(limit)))),
             Err(_) => return Some((subscription, Outcome::NotSent(HttpError::TimedOut(limit)))),
         };
-        *idle = Some((subscription.master.clone(), connection));
+        *idle = Some((subscription.attempt, connection));
         Some((subscription, outcome))
     }
 
