@@ -186,9 +186,13 @@ impl<K: Resource + Debug> Shelf<K> {
     }
 
     fn remember_deletion(&mut self, key: ObjectKey, version: u64) {
-        if self.deletions.insert(key.clone(), version).is_none() {
-            self.deletion_order.push_back(key);
+        if let Some(known) = self.deletions.get_mut(&key) {
+            // A watch that goes back in time tells of an earlier one.
+            *known = version.max(*known);
+            return;
         }
+        self.deletions.insert(key.clone(), version);
+        self.deletion_order.push_back(key);
         if self.deletion_order.len() > REMEMBERED_DELETIONS
             && let Some(oldest) = self.deletion_order.pop_front()
         {
@@ -250,6 +254,17 @@ mod tests {
         assert_eq!(told(&shelf.delete(&entry("a", "u", 7))), ["-u@5"]);
         assert!(shelf.put(entry("a", "u", 6)).is_empty());
         assert!(shelf.is_empty());
+    }
+
+    #[test]
+    fn a_watch_that_goes_back_in_time_does_not_bring_a_deleted_object_back() {
+        let mut shelf = Shelf::default();
+        shelf.put(entry("a", "u", 5));
+        shelf.delete(&entry("a", "u", 7));
+        assert_eq!(told(&shelf.put(entry("a", "v", 8))), ["+v@8"]);
+        shelf.delete(&entry("a", "v", 9));
+        shelf.delete(&entry("a", "u", 7));
+        assert!(shelf.put(entry("a", "v", 8)).is_empty() && shelf.is_empty());
     }
 
     #[test]
