@@ -16,6 +16,9 @@ use tokio::sync::watch;
 /// How far the count of epochs is set above what an agent has obeyed. Agents that were away then know an earlier one.
 const RAISED_BY: u64 = 1000;
 
+/// A leader whose renewal failed tries again after this long.
+const AFTER_FAILURE: Duration = Duration::from_millis(50);
+
 /// What went wrong with a request about the Lease.
 #[derive(Debug, thiserror::Error)]
 pub enum ElectorError {
@@ -109,6 +112,7 @@ impl Elector {
     pub async fn keep(&mut self, term: &Term) -> std::convert::Infallible {
         let role = Role::Leader(term.guard.epoch());
         loop {
+            let mut wait = self.timings.retry_period;
             let Some(rest) = term.guard.rest(Boot::now()) else { exit("the Lease was not renewed in time") };
             // A connection that is stuck must leave time for a second try, on another one.
             let second_try = self.timings.renew_deadline / 4;
@@ -125,10 +129,12 @@ impl Elector {
                         error = &error as &dyn std::error::Error,
                         "the Lease was not renewed: will try again"
                     );
+                    // What is left of the time is for tries, not for waiting.
+                    wait = AFTER_FAILURE.min(wait);
                 }
             }
             term.guard.check();
-            tokio::time::sleep(jittered(self.timings.retry_period)).await;
+            tokio::time::sleep(jittered(wait)).await;
         }
     }
 

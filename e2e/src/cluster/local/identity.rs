@@ -75,6 +75,11 @@ impl Identity {
         format!("proffer{}", self.slot)
     }
 
+    /// The bridge's hardware address: locally administered, another for each cluster.
+    pub(super) fn bridge_hardware_address(&self) -> String {
+        format!("02:70:66:00:00:{:02x}", self.slot)
+    }
+
     /// The host's end of a node's network cable.
     pub(super) fn cable(&self, node: u8) -> String {
         format!("proffer{}n{node}", self.slot)

@@ -13,7 +13,9 @@ use super::identity::Identity;
 pub(super) fn create_bridge(identity: &Identity) -> Result<()> {
     let bridge = identity.bridge();
     if !exists(&bridge) {
-        ip(&["link", "add", &bridge, "type", "bridge"])?;
+        // With a hardware address of its own. Else it has the lowest of its ports', which changes when a node goes, and
+        // the others do not reach the host until they ask for its address again.
+        ip(&["link", "add", &bridge, "address", &identity.bridge_hardware_address(), "type", "bridge"])?;
         ip(&["address", "add", &format!("{}/24", identity.host_address()), "dev", &bridge])?;
     }
     ip(&["link", "set", &bridge, "up"])?;
