@@ -36,13 +36,9 @@ fn fields(message: &'static Message, bytes: &[u8], out: &mut ObjectWriter<'_>) {
             (Label::Repeated, [_, ..]) => {
                 out.array(field.name, |out| values.iter().for_each(|(_, value)| elements(field, *value, out)));
             }
-            (_, [.., (_, value)]) => {
-                // An enum's value that is not known is as good as none.
-                if is_known(field, *value) {
-                    single(field, *value, out.value(field.name));
-                }
-            }
-            (_, []) => default(field, out),
+            (_, [.., (_, value)]) if is_known(field, *value) => single(field, *value, out.value(field.name)),
+            // An enum's value that is not known is as good as none.
+            _ => default(field, out),
         }
     }
 }

@@ -164,3 +164,13 @@ fn defaults_are_shown_unless_deprecated() {
     assert_eq!(json::encode(&Event::default()), "{}");
     assert_eq!(json::encode(&Label { key: "k".into(), value: None }), r#"{"key":"k"}"#);
 }
+
+/// A value of an enum that is not known counts as none, so the field's default is what JSON shows.
+#[test]
+fn an_unknown_value_of_an_enum_leaves_the_default() {
+    use proffer_mesos_api::v1::network_info::IpAddress;
+    let unknown = IpAddress { protocol: Some(77), ip_address: Some("127.0.0.1".to_owned()) };
+    let unset = IpAddress { protocol: None, ..unknown.clone() };
+    assert_eq!(proffer_mesos_api::json::encode(&unknown), proffer_mesos_api::json::encode(&unset));
+    assert!(proffer_mesos_api::json::encode(&unset).contains("IPv4"));
+}
