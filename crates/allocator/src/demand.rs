@@ -1,7 +1,8 @@
 //! What one task asks for.
 
+use crate::agent::usable_for_tasks;
 use proffer_resources::quantity::format_mib;
-use proffer_resources::{Amount, Ranges, Resources};
+use proffer_resources::{Amount, Quantities, Ranges, ResourceBag, ResourceName, Resources, Role, Value};
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -92,6 +93,25 @@ impl Demand {
             PortRequest::Numbers(numbers) => numbers.clone(),
         };
         Some(Resources { ports, ..self.resources.clone() })
+    }
+
+    /// What a task of `role` is given out of `free`, its ports chosen; `None` if it does not fit. Of what is reserved for the
+    /// role is taken first, as others cannot use it anyway.
+    #[must_use]
+    pub fn carve(&self, free: &ResourceBag, role: &Role) -> Option<ResourceBag> {
+        let usable = usable_for_tasks(free, role);
+        let given = self.take_from(&usable.to_resources())?;
+        let wanted = Quantities::from(&given);
+        let reserved = usable.filter(|resource| resource.reserved_for().is_some());
+        let mut part = reserved.shrink(&wanted);
+        part.add(&usable.unreserved().shrink(&wanted.saturating_minus(&part.quantities())));
+        let mut ports = given.ports;
+        for resource in usable.iter().filter(|resource| resource.name == ResourceName::Ports) {
+            let ours = ResourceBag::from(resource.clone()).ranges(&ResourceName::Ports).intersection(&ports);
+            ports = ports.difference(&ours);
+            part.add_one(resource.clone().with_value(Value::Ranges(ours)));
+        }
+        Some(part)
     }
 
     fn fits_kind(&self, kind: Kind, free: &Resources) -> bool {

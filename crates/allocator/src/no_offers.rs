@@ -1,31 +1,15 @@
-//! What may be offered, and why something is not.
+//! Why a framework gets no offers, or fewer: agent by agent, and in a sentence.
 
-use crate::{Allocator, Name, Time};
-use proffer_resources::Resources;
+use crate::{Allocator, Lacking, Name, Time, Withheld};
+use proffer_resources::{ResourceBag, Role};
+use std::collections::BTreeMap;
 use std::fmt;
 
-/// Why an agent is not offered to a framework.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Withheld {
-    /// The agent cannot be used now.
-    NotReady,
-    /// Nothing of it is free.
-    NothingFree,
-    /// Less is free than is worth an offer.
-    TooLittle,
-    /// The framework refused as much of it, until then.
-    Filtered(Time),
-}
-
-/// Why a framework gets no offers, agent by agent counted. `Display` says it to a person.
+/// Why a framework gets no offers in a role, agents counted by reason. `Display` says it to a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NoOffers {
-    /// Agents that cannot be used now.
-    pub not_ready: usize,
-    /// Agents of which nothing, or too little, is free.
-    pub nothing_free: usize,
-    /// Agents that the framework refused, and when the first of these filters ends.
-    pub filtered: Option<(usize, Time)>,
+    /// How many agents there are for each reason. Of filters, the one that ends first stands for all.
+    pub withheld: BTreeMap<Withheld, usize>,
     /// Agents that can be offered.
     pub offerable: usize,
     /// The framework that holds or is offered most, if it is another one and agents are full.
@@ -34,61 +18,89 @@ pub struct NoOffers {
 
 impl fmt::Display for NoOffers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let agents = |count: usize| if count == 1 { "1 agent".to_owned() } else { format!("{count} agents") };
-        let mut parts = Vec::new();
-        if let Some((count, until)) = self.filtered {
-            parts.push(format!("{} declined, the first until {until}", agents(count)));
+        if self.withheld.is_empty() {
+            return f.write_str(if self.offerable == 0 { "no agent is registered" } else { "offers are on their way" });
         }
-        if self.nothing_free > 0 {
-            let verb = if self.nothing_free == 1 { "has" } else { "have" };
-            let by = self.held_by.as_ref().map(|who| format!(" (most is held by framework {who})")).unwrap_or_default();
-            parts.push(format!("{} {verb} nothing free{by}", agents(self.nothing_free)));
-        }
-        if self.not_ready > 0 {
-            parts.push(format!("{} not ready", agents(self.not_ready)));
-        }
-        match (parts.is_empty(), self.offerable) {
-            (true, 0) => f.write_str("no agent is registered"),
-            (true, _) => f.write_str("offers are on their way"),
-            (false, _) => f.write_str(&parts.join("; ")),
+        let mut parts: Vec<(u8, String)> = self.withheld.iter().map(|(why, count)| self.part(why, *count)).collect();
+        parts.sort();
+        let parts: Vec<String> = parts.into_iter().map(|(_, part)| part).collect();
+        f.write_str(&parts.join("; "))
+    }
+}
+
+impl NoOffers {
+    /// One reason for a person, and its place among the others: what the framework can change comes first.
+    fn part(&self, why: &Withheld, count: usize) -> (u8, String) {
+        let (agents, has, is) =
+            if count == 1 { ("1 agent".to_owned(), "has", "is") } else { (format!("{count} agents"), "have", "are") };
+        match why {
+            Withheld::NotConnected => (0, "the framework is not connected".to_owned()),
+            Withheld::Suppressed => (1, "offers are suppressed: revive them".to_owned()),
+            Withheld::EnoughOffers => (2, "it has as many offers as it may have: reply to them".to_owned()),
+            Withheld::Filtered(until) => (3, format!("{agents} declined, the first until {until}")),
+            Withheld::Constraint => (4, format!("{agents} left out by the framework's offer constraints")),
+            Withheld::Capability(Lacking::Gpus) => {
+                (5, format!("{agents} with GPUs, which the framework has no capability GPU_RESOURCES for"))
+            }
+            Withheld::Capability(Lacking::RegionAware) => {
+                (6, format!("{agents} in another region, which the framework has no capability REGION_AWARE for"))
+            }
+            Withheld::Capability(Lacking::Kind) => (
+                7,
+                format!(
+                    "{agents} with nothing free but revocable, shared or refined resources, which the framework has no capability for"
+                ),
+            ),
+            Withheld::TooSmall => (8, format!("{agents} too small for what the framework asks for")),
+            Withheld::GangIncomplete => {
+                (9, "the agents do not have all at once that the framework asks for".to_owned())
+            }
+            Withheld::Quota(role) => (10, format!("{agents} {is} kept back by the quota limit of role {role}")),
+            Withheld::Headroom => {
+                (11, format!("{agents} {is} kept free for roles that are guaranteed more than they have"))
+            }
+            Withheld::Reserved => (12, format!("{agents} {has} nothing free that is not reserved for other roles")),
+            Withheld::NothingFree => {
+                let by =
+                    self.held_by.as_ref().map(|who| format!(" (most is held by framework {who})")).unwrap_or_default();
+                (13, format!("{agents} {has} nothing free{by}"))
+            }
+            Withheld::TooLittle => (14, format!("{agents} {has} less free than is worth an offer")),
+            Withheld::Deactivated => (15, format!("{agents} deactivated by an operator")),
+            Withheld::Draining => (16, format!("{agents} being drained")),
+            Withheld::NotReady => (17, format!("{agents} not ready")),
         }
     }
 }
 
 impl<A: Name, F: Name> Allocator<A, F> {
-    /// All that is free of `agent`, if it may be offered to `framework` at `now` (coarse offers, as in Mesos).
-    pub fn offerable(&self, agent: &A, framework: &F, now: Time) -> Result<Resources, Withheld> {
-        let books = self.agents.get(agent).filter(|books| books.ready).ok_or(Withheld::NotReady)?;
-        let free = books.free();
-        if free.cpus.is_zero() && free.mem.is_zero() {
-            return Err(Withheld::NothingFree);
-        }
-        if free.cpus < self.min_allocatable.cpus && free.mem < self.min_allocatable.mem {
-            return Err(Withheld::TooLittle);
-        }
-        match self.filters.refuses(framework, agent, &free, now) {
-            Some(until) => Err(Withheld::Filtered(until)),
-            None => Ok(free),
-        }
+    /// For each agent by name: what of it `framework` would be offered in a role at `now`, or why nothing.
+    #[must_use]
+    pub fn explain(&self, framework: &F, role: &Role, now: Time) -> Vec<(A, Result<ResourceBag, Withheld>)> {
+        let each = self.agent_numbers.keys().map(|agent| (agent.clone(), self.offerable(agent, framework, role, now)));
+        each.collect()
     }
 
-    /// Why `framework` gets no offers at `now`.
+    /// Why `framework` gets no offers in a role at `now`.
     #[must_use]
-    pub fn explain_no_offers(&self, framework: &F, now: Time) -> NoOffers {
+    pub fn explain_no_offers(&self, framework: &F, role: &Role, now: Time) -> NoOffers {
         let mut why = NoOffers::default();
-        for agent in self.agents.keys() {
-            match self.offerable(agent, framework, now) {
+        let mut filtered: Option<(usize, Time)> = None;
+        for agent in self.agent_numbers.keys() {
+            match self.offerable(agent, framework, role, now) {
                 Ok(_) => why.offerable += 1,
-                Err(Withheld::NotReady) => why.not_ready += 1,
-                Err(Withheld::NothingFree | Withheld::TooLittle) => why.nothing_free += 1,
                 Err(Withheld::Filtered(until)) => {
-                    let (count, first) = why.filtered.unwrap_or((0, until));
-                    why.filtered = Some((count + 1, first.min(until)));
+                    let (count, first) = filtered.unwrap_or((0, until));
+                    filtered = Some((count + 1, first.min(until)));
                 }
+                Err(reason) => *why.withheld.entry(reason).or_default() += 1,
             }
         }
-        if why.nothing_free > 0 {
-            let largest = self.claims.keys().max_by_key(|name| self.share(name));
+        if let Some((count, until)) = filtered {
+            why.withheld.insert(Withheld::Filtered(until), count);
+        }
+        if why.withheld.contains_key(&Withheld::NothingFree) {
+            let largest = self.framework_numbers.keys().max_by_key(|name| self.share(name));
             why.held_by = largest.filter(|name| *name != framework).map(ToString::to_string);
         }
         why
@@ -98,50 +110,64 @@ impl<A: Name, F: Name> Allocator<A, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proffer_resources::Amount;
+    use crate::{AgentMode, FrameworkInfo, Settings};
 
     type Books = Allocator<&'static str, &'static str>;
 
-    fn resources(millicores: u64, mem: u64) -> Resources {
-        Resources::of(Amount::from_thousandths(millicores), Amount::from_units(mem))
+    fn bag(text: &str) -> ResourceBag {
+        text.parse().unwrap()
     }
 
     fn books() -> Books {
-        Books::new(resources(10, 32))
+        let mut books = Books::new(Settings::default());
+        for framework in ["fw", "ns/other"] {
+            let info = FrameworkInfo { roles: [Role::any()].into(), ..FrameworkInfo::default() };
+            books.set_framework(&framework, info);
+        }
+        books
     }
 
     #[test]
     fn offers_all_that_is_free_unless_it_is_refused_or_too_little() {
-        let mut books = books();
-        books.set_agent(&"node1", resources(4000, 1000), true);
-        assert_eq!(books.offerable(&"node1", &"fw", Time(0)), Ok(resources(4000, 1000)));
-        books.refuse(&"node1", &"fw", resources(3000, 500), Time(9), Time(0));
-        books.offer(&"node1", &"other", &resources(1000, 500));
-        assert_eq!(books.offerable(&"node1", &"fw", Time(0)), Err(Withheld::Filtered(Time(9))));
-        assert_eq!(books.offerable(&"node1", &"fw", Time(9)), Ok(resources(3000, 500)));
-        assert_eq!(books.offerable(&"node1", &"third", Time(0)), Ok(resources(3000, 500)));
-        books.allocate(&"node1", &"other", &resources(2995, 469));
-        assert_eq!(books.offerable(&"node1", &"fw", Time(9)), Err(Withheld::TooLittle));
-        books.allocate(&"node1", &"other", &resources(5, 31));
-        assert_eq!(books.offerable(&"node1", &"fw", Time(9)), Err(Withheld::NothingFree));
-        assert_eq!(books.offerable(&"node2", &"fw", Time(9)), Err(Withheld::NotReady));
+        let (mut books, role) = (books(), Role::any());
+        books.set_agent(&"node1", bag("cpus:4;mem:1000"), true);
+        let offerable = |books: &Books, now| books.offerable(&"node1", &"fw", &role, Time(now));
+        assert_eq!(offerable(&books, 0), Ok(bag("cpus:4;mem:1000")));
+        books.allocate(&"node1", &"ns/other", &role, &bag("cpus:1;mem:500"));
+        books.refuse(&"node1", &"fw", &role, &bag("cpus:3;mem:500"), Time(9), Time(0));
+        assert_eq!(offerable(&books, 0), Err(Withheld::Filtered(Time(9))));
+        assert_eq!(offerable(&books, 9), Ok(bag("cpus:3;mem:500")));
+        books.allocate(&"node1", &"ns/other", &role, &bag("cpus:2.995;mem:469"));
+        assert_eq!(offerable(&books, 9), Err(Withheld::TooLittle));
+        books.allocate(&"node1", &"ns/other", &role, &bag("cpus:0.005;mem:31"));
+        assert_eq!(offerable(&books, 9), Err(Withheld::NothingFree));
+        assert_eq!(books.offerable(&"node2", &"fw", &role, Time(9)), Err(Withheld::NotReady));
     }
 
     #[test]
     fn says_why_there_are_no_offers() {
-        let mut books = books();
-        let say = |books: &Books| books.explain_no_offers(&"fw", Time(0)).to_string();
+        let (mut books, role) = (books(), Role::any());
+        let say = |books: &Books| books.explain_no_offers(&"fw", &Role::any(), Time(0)).to_string();
         assert_eq!(say(&books), "no agent is registered");
-        books.set_agent(&"node1", resources(1000, 100), true);
+        books.set_agent(&"node1", bag("cpus:1;mem:100"), true);
         assert_eq!(say(&books), "offers are on their way");
-        books.refuse(&"node1", &"fw", resources(1000, 100), Time(5_000_000), Time(0));
+        books.refuse(&"node1", &"fw", &role, &bag("cpus:1;mem:100"), Time(5_000_000), Time(0));
         assert_eq!(say(&books), "1 agent declined, the first until 1970-01-01T00:00:05Z");
-        books.set_agent(&"node2", resources(1000, 100), true);
-        books.allocate(&"node2", &"ns/other", &resources(1000, 100));
-        books.set_agent(&"node3", resources(1000, 100), false);
+        books.set_agent(&"node2", bag("cpus:1;mem:100"), true);
+        books.allocate(&"node2", &"ns/other", &role, &bag("cpus:1;mem:100"));
+        books.set_agent(&"node3", bag("cpus:1;mem:100"), false);
+        books.set_agent(&"node4", bag("gpus:1;cpus:9"), true);
+        books.set_agent(&"node5", bag("cpus(eng):1"), true);
+        books.set_agent(&"node6", bag("cpus:1"), true);
+        books.set_agent_mode(&"node6", AgentMode::Draining);
         assert_eq!(
             say(&books),
-            "1 agent declined, the first until 1970-01-01T00:00:05Z; 1 agent has nothing free (most is held by framework ns/other); 1 agent not ready"
+            "1 agent declined, the first until 1970-01-01T00:00:05Z; \
+             1 agent with GPUs, which the framework has no capability GPU_RESOURCES for; \
+             1 agent has nothing free that is not reserved for other roles; \
+             1 agent has nothing free (most is held by framework ns/other); 1 agent being drained; 1 agent not ready"
         );
+        books.suppress(&"fw", &[].into());
+        assert_eq!(say(&books), "offers are suppressed: revive them");
     }
 }

@@ -1,7 +1,8 @@
 //! Why a task waits, in a sentence.
 
-use crate::{AgentBooks, Allocator, Demand, Kind, Name, PortRequest, Verdict};
-use proffer_resources::Resources;
+use crate::gate::usable;
+use crate::{AgentBooks, Allocator, Demand, For, Kind, Name, PortRequest, Verdict, Withheld};
+use proffer_resources::{Quantities, Resources};
 use std::fmt;
 
 /// Why a demand fits on no agent. `Display` says it to a person.
@@ -38,6 +39,8 @@ pub enum Unplaced<A> {
         /// Agents that cannot be used now.
         not_ready: usize,
     },
+    /// It would fit, but quota keeps it back: of a role, or what is kept free for others.
+    KeptBack(Withheld),
     /// It fits by now.
     Fits,
 }
@@ -52,6 +55,7 @@ impl<A> Unplaced<A> {
             Self::TooLarge { .. } => 2,
             Self::Busy { .. } => 3,
             Self::Fits => 4,
+            Self::KeptBack(_) => 5,
         }
     }
 }
@@ -82,6 +86,15 @@ impl<A: fmt::Display> fmt::Display for Unplaced<A> {
                 }
                 also_not_ready(f, *not_ready)
             }
+            Self::KeptBack(Withheld::Quota(role)) => {
+                write!(
+                    f,
+                    "would fit, but role {role} is at its quota limit: raise that, or end other tasks of the role"
+                )
+            }
+            Self::KeptBack(_) => {
+                f.write_str("would fit, but what is free is kept for roles that are guaranteed more than they have")
+            }
             Self::Fits => f.write_str("is about to be placed"),
         }
     }
@@ -109,16 +122,16 @@ fn also_not_ready(f: &mut fmt::Formatter<'_>, agents: usize) -> fmt::Result {
 impl<A: Name, F: Name> Allocator<A, F> {
     /// Why `demand` is not placed.
     #[must_use]
-    pub fn explain_unplaced(&self, demand: &Demand) -> Unplaced<A> {
-        if self.agents.is_empty() {
+    pub fn explain_unplaced(&self, demand: &Demand, whose: For<'_, F>) -> Unplaced<A> {
+        if self.agent_numbers.is_empty() {
             return Unplaced::NoAgents;
         }
-        let not_ready = self.agents.values().filter(|books| !books.ready).count();
-        if not_ready == self.agents.len() {
+        let not_ready = self.agents().filter(|(_, books)| usable(books).is_err()).count();
+        if not_ready == self.agent_numbers.len() {
             return Unplaced::NoneReady { agents: not_ready };
         }
-        let by_total = |books: &AgentBooks| books.total.clone();
-        if !self.agents.values().any(|books| demand.fits(&books.total)) {
+        let by_total = |books: &AgentBooks| books.total().allocatable_to(whose.role).to_resources();
+        if !self.agents().any(|(_, books)| demand.fits(&by_total(books))) {
             let kind = self.scarcest(demand, |_| true, by_total);
             let largest = self.most_of(kind, |_| true, by_total);
             return largest.map_or(Unplaced::NoAgents, |largest| Unplaced::TooLarge {
@@ -128,12 +141,27 @@ impl<A: Name, F: Name> Allocator<A, F> {
                 not_ready,
             });
         }
-        let ready = |books: &AgentBooks| books.ready;
-        if self.by_fullness.values().flatten().any(|agent| self.verdict(demand, agent) == Verdict::Fits) {
-            return Unplaced::Fits;
+        let ready = |books: &AgentBooks| usable(books).is_ok();
+        let by_free = |books: &AgentBooks| books.flat_free(whose.role);
+        let mut kept_back = None;
+        for (_, agent) in &self.by_fullness {
+            let Some(name) = &self.agent_names[*agent as usize] else { continue };
+            match self.verdict(demand, whose, name) {
+                Verdict::Fits => return Unplaced::Fits,
+                Verdict::KeptBack(why) => kept_back = Some(why),
+                _ => {}
+            }
         }
-        let kind = self.scarcest(demand, ready, AgentBooks::free);
-        match (self.most_of(kind, ready, AgentBooks::free), self.most_of(kind, |_| true, by_total)) {
+        let kept_back = kept_back.or_else(|| match self.quota_allows(whose, &Quantities::from(&demand.resources)) {
+            // More free agents would not help either.
+            Err(why @ Withheld::Quota(_)) => Some(why),
+            _ => None,
+        });
+        if let Some(why) = kept_back {
+            return Unplaced::KeptBack(why);
+        }
+        let kind = self.scarcest(demand, ready, by_free);
+        match (self.most_of(kind, ready, by_free), self.most_of(kind, |_| true, by_total)) {
             (Some(freest), Some(largest)) => {
                 Unplaced::Busy { demand: demand.clone(), kind, freest, largest, not_ready }
             }
@@ -150,7 +178,7 @@ impl<A: Name, F: Name> Allocator<A, F> {
     ) -> Kind {
         let mut lacking = [0usize; Kind::ALL.len()];
         let mut agents = 0;
-        for books in self.agents.values().filter(|books| which(books)) {
+        for (_, books) in self.agents().filter(|(_, books)| which(books)) {
             agents += 1;
             for kind in demand.lacking(&measure(books)) {
                 lacking[kind as usize] += 1;
@@ -170,7 +198,7 @@ impl<A: Name, F: Name> Allocator<A, F> {
         measure: impl Fn(&AgentBooks) -> Resources,
     ) -> Option<(A, Resources)> {
         let mut best: Option<(&A, Resources)> = None;
-        for (agent, books) in self.agents.iter().filter(|(_, books)| which(books)) {
+        for (agent, books) in self.agents().filter(|(_, books)| which(books)) {
             let has = measure(books);
             if best.as_ref().is_none_or(|(_, most)| kind.amount_in(&has) > kind.amount_in(most)) {
                 best = Some((agent, has));
@@ -183,7 +211,8 @@ impl<A: Name, F: Name> Allocator<A, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proffer_resources::{Amount, Ranges};
+    use crate::Settings;
+    use proffer_resources::{Amount, Ranges, ResourceBag, Role};
 
     type Books = Allocator<&'static str, &'static str>;
 
@@ -194,17 +223,22 @@ mod tests {
         }
     }
 
+    fn hold(books: &mut Books, agent: &'static str, held: &Resources) {
+        books.allocate(&agent, &"fw", &Role::any(), &ResourceBag::from(held));
+    }
+
     fn books(agents: &[(&'static str, u64, u64, bool)]) -> Books {
-        let mut books = Books::new(Resources::default());
+        let mut books = Books::new(Settings::default());
         for &(agent, total, held, ready) in agents {
-            books.set_agent(&agent, resources(total, 1024), ready);
-            books.allocate(&agent, &"fw", &resources(held, 0).without_ports());
+            books.set_agent(&agent, ResourceBag::from(&resources(total, 1024)), ready);
+            hold(&mut books, agent, &resources(held, 0).without_ports());
         }
         books
     }
 
     fn explain(books: &Books, millicores: u64, ports: PortRequest) -> String {
-        books.explain_unplaced(&Demand::new(&resources(millicores, 64), ports)).to_string()
+        let whose = For { framework: &"fw", role: &Role::any() };
+        books.explain_unplaced(&Demand::new(&resources(millicores, 64), ports), whose).to_string()
     }
 
     #[test]
@@ -233,7 +267,7 @@ mod tests {
     fn ports_are_named() {
         let mut books = books(&[("node1", 4000, 0, true)]);
         let held = Resources { ports: Ranges::span(31000, 31001), ..Resources::default() };
-        books.allocate(&"node1", &"fw", &held);
+        hold(&mut books, "node1", &held);
         assert_eq!(
             explain(&books, 1000, PortRequest::Count(3)),
             "needs 1 cpu, 64Mi memory and 3 ports; the largest free is node1 with 2 ports; the largest agent is node1 with 4 ports"

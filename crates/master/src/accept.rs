@@ -7,7 +7,7 @@ use crate::record::{NoticeAbout, OfferEnd};
 use crate::state::{OfferPhase, Task};
 use crate::timers::Timer;
 use proffer_allocator::{Demand, Kind, PortRequest};
-use proffer_resources::Resources;
+use proffer_resources::{ResourceBag, Resources};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ impl Master {
             }
         }
         let left = self.offers.get(id).map(|offer| offer.resources.clone()).unwrap_or_default();
-        self.refuse(&key, &agent, left, refuse);
+        self.refuse(&key, &agent, &left, refuse);
         if !problems.is_empty()
             && let Some(uid) = self.frameworks.get(&key).and_then(|framework| framework.uid().map(ToOwned::to_owned))
         {
@@ -101,7 +101,7 @@ impl Master {
             return Err(format!("task {name:?} was launched before and is {} now", task.state_name()));
         }
         let demand = task.demand().ok_or_else(|| format!("task {name:?} is not valid"))?;
-        let (id, agent) = (id.clone(), offer.agent.clone());
+        let (id, agent, number) = (id.clone(), offer.agent.clone(), offer.number);
         let Some(given) = demand.take_from(&offer.resources) else {
             let problem = format!("task {name:?} {}", too_much(&demand, &offer.resources));
             self.tell_not_launched(&id, offer_id, &problem);
@@ -110,7 +110,7 @@ impl Master {
         if let Some(offer) = self.offers.get_mut(offer_id) {
             offer.resources = offer.resources.saturating_minus(&given);
         }
-        self.allocator.recover(&agent, framework, &given);
+        self.allocator.give_back(number, &ResourceBag::from(&given));
         self.launch(&id, &agent, given);
         Ok(())
     }

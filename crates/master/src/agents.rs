@@ -9,6 +9,7 @@ use crate::record::Readiness;
 use crate::state::{Agent, AgentObject, Liveness};
 use crate::timers::Timer;
 use proffer_mesos_api::{Reason, TaskState};
+use proffer_resources::ResourceBag;
 use std::collections::BTreeMap;
 
 impl Master {
@@ -102,7 +103,7 @@ impl Master {
     pub(crate) fn agent_changed(&mut self, agent: &AgentName) {
         let Some(known) = self.agents.get(agent) else { return };
         let (total, ready) = (known.total(), known.can_launch() && !known.deactivated);
-        let fits = self.allocator.agent(agent).is_none_or(|books| books.fits_in(&total));
+        let fits = self.allocator.agent(agent).is_none_or(|books| books.fits_in(&ResourceBag::from(&total)));
         if !ready || !fits {
             let why = if ready {
                 format!("agent {agent} has less than it had")
@@ -113,9 +114,9 @@ impl Master {
                 self.rescind(&offer, why.clone());
             }
         }
-        let before = self.allocator.agent(agent).map(|books| (books.total().clone(), books.is_ready()));
+        let before = self.allocator.agent(agent).map(|books| (books.total().to_resources(), books.is_ready()));
         if before.as_ref() != Some(&(total.clone(), ready)) {
-            self.allocator.set_agent(agent, total, ready);
+            self.allocator.set_agent(agent, ResourceBag::from(&total), ready);
             self.explain_soon();
             let offered_to = self.frameworks.iter().filter(|(_, framework)| framework.offers.is_empty());
             self.changed_frameworks.extend(offered_to.map(|(key, _)| key.clone()));

@@ -1,34 +1,28 @@
 //! Once per event: what is free goes to those who hold least (dominant resource fairness).
 //!
-//! Frameworks are served in the order of their dominant shares. A turn is one task for the built-in scheduler, or one
-//! agent, all that is free of it, for a framework that takes offers. Only agents that were freed since are looked at,
-//! unless something is new; so an event costs what it changes, however many tasks wait.
+//! The allocator says whose turn it is. A turn is an offer of one agent, all that is free of it, or one task for the
+//! built-in scheduler. Only agents that were freed since are looked at, unless something is new; so an event costs what it
+//! changes, however many tasks wait.
 
 use crate::event::SchedulerKind;
 use crate::ids::{AgentName, ObjectKey};
 use crate::master::Master;
-use crate::offers::MAX_OFFERS_PER_FRAMEWORK;
-use crate::state::Turn;
-use proffer_allocator::{Demand, Share, Strategy};
+use crate::state::Turn as Age;
+use proffer_allocator::{Demand, For, Strategy, Turn};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What one framework looks for.
-enum Claim {
-    /// Places for its waiting tasks; the first of each group, the oldest first.
-    Places(Strategy, BTreeSet<(Turn, Demand)>),
-    /// Offers of these agents.
-    Offers(BTreeSet<AgentName>),
+/// The waiting tasks of a framework that may fit somewhere now: the first of each group, the oldest first.
+struct Heads {
+    strategy: Strategy,
+    oldest_first: BTreeSet<(Age, Demand)>,
 }
 
 impl Master {
     /// Gives away what is free.
     pub(crate) fn allocate(&mut self) {
-        loop {
-            let (freed, eager) = (self.allocator.take_freed(), std::mem::take(&mut self.eager));
-            if freed.is_empty() && eager.is_empty() {
-                break;
-            }
-            self.serve_claims(&freed, &eager);
+        while self.allocator.next_run().is_some() {
+            self.allocator.begin_run(self.now);
+            self.take_turns();
             self.rescind_due = true;
         }
         if std::mem::take(&mut self.rescind_due) && self.rescind_for_waiting() {
@@ -37,99 +31,67 @@ impl Master {
         }
     }
 
-    fn serve_claims(&mut self, freed: &BTreeSet<AgentName>, eager: &BTreeSet<ObjectKey>) {
-        let mut claims = self.claims(freed, eager);
-        let mut order: BTreeSet<(Share, ObjectKey)> =
-            claims.keys().map(|key| (self.allocator.share(key), key.clone())).collect();
-        while let Some((_, key)) = order.pop_first() {
-            let Some(claim) = claims.get_mut(&key) else { continue };
-            let served = match claim {
-                Claim::Places(strategy, heads) => self.place_one(&key, *strategy, heads, freed),
-                Claim::Offers(agents) => self.offer_one(&key, agents),
-            };
-            if served {
-                order.insert((self.allocator.share(&key), key));
+    fn take_turns(&mut self) {
+        let mut freed: Option<BTreeSet<AgentName>> = None;
+        let mut waiting: BTreeMap<ObjectKey, Heads> = BTreeMap::new();
+        while let Some(turn) = self.allocator.next_turn() {
+            match turn {
+                Turn::Offer(offer) => self.make_offer(&offer),
+                Turn::Place { framework: key, role } => {
+                    let freed = freed.get_or_insert_with(|| self.allocator.freed());
+                    if !waiting.contains_key(&key)
+                        && let Some(heads) = self.heads(&key, freed)
+                    {
+                        waiting.insert(key.clone(), heads);
+                    }
+                    let served = waiting.get_mut(&key).is_some_and(|heads| self.place_one(&key, heads, freed));
+                    if !served {
+                        self.allocator.pass(&key, &role);
+                    }
+                }
             }
         }
     }
 
-    fn claims(&self, freed: &BTreeSet<AgentName>, eager: &BTreeSet<ObjectKey>) -> BTreeMap<ObjectKey, Claim> {
-        // If nothing was freed, only those have a claim that look for something new.
-        let keys: Box<dyn Iterator<Item = &ObjectKey>> =
-            if freed.is_empty() { Box::new(eager.iter()) } else { Box::new(self.frameworks.keys()) };
-        let mut claims = BTreeMap::new();
-        for key in keys {
-            let Some(framework) = self.frameworks.get(key) else { continue };
-            let claim = match framework.scheduler() {
-                Some(SchedulerKind::BuiltIn(strategy)) => {
-                    let fresh = framework.waiting.fresh().filter(|_| eager.contains(key) || !freed.is_empty());
-                    let stuck = framework
-                        .waiting
-                        .groups()
-                        .map(|(demand, _)| demand)
-                        .filter(|demand| freed.iter().any(|agent| self.allocator.fits_on(demand, agent)));
-                    let heads: BTreeSet<_> = fresh
-                        .chain(stuck)
-                        .filter_map(|demand| Some((framework.waiting.head(demand)?.clone(), demand.clone())))
-                        .collect();
-                    Some(Claim::Places(strategy, heads)).filter(|_| !framework.waiting.is_empty())
-                }
-                Some(SchedulerKind::OfferObjects) => {
-                    let all = || self.allocator.agents().filter(|(_, books)| books.is_ready());
-                    let agents = if eager.contains(key) {
-                        all().map(|(agent, _)| agent.clone()).collect()
-                    } else {
-                        freed.clone()
-                    };
-                    Some(Claim::Offers(agents))
-                }
-                None => None,
-            };
-            claims.extend(claim.map(|claim| (key.clone(), claim)));
-        }
-        claims
+    fn heads(&self, key: &ObjectKey, freed: &BTreeSet<AgentName>) -> Option<Heads> {
+        let framework = self.frameworks.get(key)?;
+        let Some(SchedulerKind::BuiltIn(strategy)) = framework.scheduler() else { return None };
+        let whose = For { framework: key, role: &framework.role };
+        let stuck = framework
+            .waiting
+            .groups()
+            .map(|(demand, _)| demand)
+            .filter(|demand| freed.iter().any(|agent| self.allocator.fits_on(demand, whose, agent)));
+        let oldest_first = framework
+            .waiting
+            .fresh()
+            .chain(stuck)
+            .filter_map(|demand| Some((framework.waiting.head(demand)?.clone(), demand.clone())))
+            .collect();
+        Some(Heads { strategy, oldest_first })
     }
 
     /// Places the oldest task that fits. `false` if none does.
-    fn place_one(
-        &mut self,
-        key: &ObjectKey,
-        strategy: Strategy,
-        heads: &mut BTreeSet<(Turn, Demand)>,
-        freed: &BTreeSet<AgentName>,
-    ) -> bool {
-        while let Some(((_, id), demand)) = heads.pop_first() {
+    fn place_one(&mut self, key: &ObjectKey, heads: &mut Heads, freed: &BTreeSet<AgentName>) -> bool {
+        let (strategy, role) = (heads.strategy, self.role_of(key));
+        let whose = For { framework: key, role: &role };
+        while let Some(((_, id), demand)) = heads.oldest_first.pop_first() {
             let fresh = self.frameworks.get(key).is_some_and(|framework| framework.waiting.is_fresh(&demand));
             let place = if fresh {
-                self.allocator.place(&demand, strategy)
+                self.allocator.place(&demand, whose, strategy)
             } else {
-                self.allocator.place_among(&demand, strategy, freed)
+                self.allocator.place_among(&demand, whose, strategy, freed)
             };
             let Some((agent, given)) = place else {
                 self.framework_mut(key).waiting.set_stuck(&demand);
                 continue;
             };
-            self.launch(&id, &agent, given);
+            self.launch(&id, &agent, given.to_resources());
             if let Some(next) = self.frameworks.get(key).and_then(|framework| framework.waiting.head(&demand).cloned())
             {
-                heads.insert((next, demand));
+                heads.oldest_first.insert((next, demand));
             }
             return true;
-        }
-        false
-    }
-
-    /// Offers the next agent that can be offered. `false` if none can.
-    fn offer_one(&mut self, key: &ObjectKey, agents: &mut BTreeSet<AgentName>) -> bool {
-        while let Some(agent) = agents.pop_first() {
-            if self.frameworks.get(key).is_none_or(|framework| framework.offers.len() >= MAX_OFFERS_PER_FRAMEWORK) {
-                self.framework_mut(key).capped = true;
-                return false;
-            }
-            if let Ok(resources) = self.allocator.offerable(&agent, key, self.now) {
-                self.make_offer(key, &agent, resources);
-                return true;
-            }
         }
         false
     }

@@ -1,7 +1,8 @@
 //! What an operator sets.
 
 use crate::ids::Epoch;
-use proffer_resources::{Amount, Resources};
+use proffer_allocator::Settings;
+use proffer_resources::{Amount, Quantities, Resources};
 use std::time::Duration;
 
 /// What an operator sets.
@@ -39,6 +40,13 @@ impl MasterConfig {
             offer_min_hold: Duration::from_secs(1),
             min_allocatable: Resources::of(Amount::from_thousandths(10), Amount::from_units(32)),
         }
+    }
+
+    /// What of it is the allocator's.
+    pub(crate) fn allocation(&self) -> Settings {
+        let Resources { cpus, mem, .. } = self.min_allocatable;
+        let min_allocatable = vec![Quantities::of(cpus, Amount::ZERO), Quantities::of(Amount::ZERO, mem)];
+        Settings { min_allocatable, min_hold: self.offer_min_hold, ..Settings::default() }
     }
 
     /// How long an agent may be silent before it is unreachable.

@@ -4,7 +4,7 @@ use crate::ids::{AgentName, Epoch, ObjectKey, OfferId, Session, TaskId, WriteId}
 use crate::record::TaskRecord;
 use proffer_allocator::{PortRequest, Strategy};
 use proffer_mesos_api::{Reason, TaskState};
-use proffer_resources::{Amount, Resources};
+use proffer_resources::{Amount, Resources, Role};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -130,6 +130,14 @@ pub struct FrameworkObject {
     pub offer_timeout: Option<Duration>,
     /// How many completed tasks keep their object.
     pub history_limit: usize,
+}
+
+impl FrameworkObject {
+    /// The role in which it is served: the first of its roles that can be one, else `*`.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.roles.iter().find_map(|role| Role::new(role).ok()).unwrap_or_else(Role::any)
+    }
 }
 
 /// Who decides what runs on a framework's offers.

@@ -6,7 +6,7 @@ use crate::master::Master;
 use crate::state::Phase;
 use crate::tasks::SETTLE;
 use crate::timers::Timer;
-use proffer_allocator::{Demand, Verdict};
+use proffer_allocator::{Demand, For, Verdict};
 use std::time::Duration;
 
 /// How many waiting tasks are told in one go, so that a long queue does not become a flood of writes.
@@ -38,7 +38,11 @@ impl Master {
         let (_, message) = self.why_waiting(&task.framework, &demand);
         let placed_here = matches!(self.scheduler_of(&task.framework), Some(SchedulerKind::BuiltIn(_)));
         let agents = if placed_here {
-            self.agents.keys().map(|agent| (agent.clone(), self.allocator.verdict(&demand, agent))).collect()
+            {
+                let (framework, role) = (&task.framework, &self.role_of(&task.framework));
+                let verdict = |agent| self.allocator.verdict(&demand, For { framework, role }, agent);
+                self.agents.keys().map(|agent| (agent.clone(), verdict(agent))).collect()
+            }
         } else {
             Vec::new()
         };
@@ -92,7 +96,8 @@ impl Master {
 
     /// Why a framework gets no offers.
     pub(crate) fn why_no_offers(&self, framework: &ObjectKey) -> String {
-        format!("gets no offers: {}", self.allocator.explain_no_offers(framework, self.now))
+        let role = self.role_of(framework);
+        format!("gets no offers: {}", self.allocator.explain_no_offers(framework, &role, self.now))
     }
 
     /// The scheduler of a framework, if that exists and is usable.
@@ -115,7 +120,8 @@ impl Master {
                 (WAITS_FOR_FRAMEWORK, format!("waits for its framework {name:?} to launch it in an offer"))
             }
             Ok(SchedulerKind::BuiltIn(_)) => {
-                let unplaced = self.allocator.explain_unplaced(demand);
+                let whose = For { framework: key, role: &self.role_of(key) };
+                let unplaced = self.allocator.explain_unplaced(demand, whose);
                 (unplaced.class(), unplaced.to_string())
             }
         }

@@ -4,9 +4,11 @@ use crate::event::FrameworkObject;
 use crate::event::SchedulerKind;
 use crate::ids::{ObjectKey, OfferId, TaskId};
 use crate::master::Master;
+use crate::offers::MAX_OFFERS_PER_FRAMEWORK;
 use crate::state::KillCause;
 use crate::tasks::SETTLE;
 use crate::timers::Timer;
+use proffer_allocator::{FrameworkInfo, Taking};
 
 impl Master {
     /// A Framework object was created or changed.
@@ -23,15 +25,23 @@ impl Master {
         let known_as = before.filter(|before| before.uid == object.uid).map(|before| before.scheduler);
         let rescheduled = known_as.as_ref() != Some(&object.scheduler);
         let takes_offers = object.scheduler == Ok(SchedulerKind::OfferObjects);
+        let usable = object.scheduler.is_ok();
+        let role = object.role();
         let framework = self.framework_mut(&key);
+        let same_role = framework.role == role;
+        framework.role = role.clone();
         framework.object = Some(object);
         framework.waiting.refresh();
+        if !same_role {
+            for offer in self.offers_to(&key) {
+                self.rescind(&offer, format!("framework {:?} has the role {role} now", key.name));
+            }
+        }
         if rescheduled {
             if !takes_offers {
                 for offer in self.offers_to(&key) {
                     self.rescind(&offer, format!("framework {:?} does not take offers any more", key.name));
                 }
-                self.allocator.forget_filters(&key);
             }
             self.explain_soon();
             let due = self.now.after(SETTLE);
@@ -43,7 +53,14 @@ impl Master {
                 }
             }
         }
-        self.eager.insert(key.clone());
+        if usable {
+            let taking = if takes_offers { Taking::Offers } else { Taking::Placement };
+            let max_offers = Some(MAX_OFFERS_PER_FRAMEWORK);
+            let info = FrameworkInfo { roles: [role].into(), taking, max_offers, ..FrameworkInfo::default() };
+            self.allocator.set_framework(&key, info);
+        } else {
+            self.allocator.set_active(&key, false);
+        }
         self.changed_frameworks.insert(key);
     }
 
@@ -53,7 +70,6 @@ impl Master {
             return;
         };
         framework.written = None;
-        framework.capped = false;
         // Tasks that were not adopted yet get their owner now: the garbage collector then deletes them like the others.
         for id in self.tasks_of(key) {
             let placed = self.tasks.get(&id).is_some_and(|task| task.placed().is_some());
@@ -63,7 +79,7 @@ impl Master {
         for offer in self.offers_to(key) {
             self.drop_offer(&offer);
         }
-        self.allocator.forget_filters(key);
+        self.allocator.remove_framework(key);
         for id in self.tasks_of(key) {
             let Some(task) = self.tasks.get(&id) else { continue };
             if task.placed().is_some() {

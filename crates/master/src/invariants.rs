@@ -5,9 +5,9 @@ use crate::ids::{AgentName, ObjectKey, TaskId, WriteId};
 use crate::master::Master;
 use crate::offers::MAX_OFFERS_PER_FRAMEWORK;
 use crate::state::{Agent, Framework, OfferPhase, Over, Phase, Write};
-use proffer_allocator::AgentBooks;
+use proffer_allocator::{AgentBooks, For};
 use proffer_mesos_api::TaskState;
-use proffer_resources::Resources;
+use proffer_resources::{Quantities, Resources};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An error with what is wrong, unless `holds`.
@@ -43,6 +43,7 @@ impl Master {
             ensure(waits, || format!("{id:?} is no orphan on {agent}"))?;
         }
         self.check_claims()?;
+        self.allocator.check_invariants()?;
         self.check_nothing_is_kept_back()
     }
 
@@ -124,9 +125,15 @@ impl Master {
         let strays = known.strays.values().map(|stray| &stray.held);
         let allocated = sum(&mut placed.values().map(|placed| &placed.held).chain(strays));
         let offered = sum(&mut live.iter().map(|(_, offer)| &offer.resources));
-        ensure(*books.allocated() == allocated, || format!("{allocated} is held, {} in the books", books.allocated()))?;
-        ensure(*books.offered() == offered, || format!("{offered} is offered, {} in the books", books.offered()))?;
-        ensure(*books.total() == known.total(), || format!("has {}, {} in the books", known.total(), books.total()))?;
+        ensure(books.allocated().to_resources() == allocated, || {
+            format!("{allocated} is held, {} in the books", books.allocated())
+        })?;
+        ensure(books.offered().to_resources() == offered, || {
+            format!("{offered} is offered, {} in the books", books.offered())
+        })?;
+        ensure(books.total().to_resources() == known.total(), || {
+            format!("has {}, {} in the books", known.total(), books.total())
+        })?;
         Self::check_offers_are_exclusive(books, &live.iter().map(|(_, offer)| &offer.resources).collect::<Vec<_>>())?;
         let usable = known.can_launch() && !known.deactivated;
         ensure(usable == books.is_ready(), || format!("is usable: {usable}, in the books: {}", books.is_ready()))?;
@@ -138,7 +145,7 @@ impl Master {
         ensure(offers.is_empty() || !books.is_overcommitted(), || {
             format!("{} and {} of {} are held and offered", books.allocated(), books.offered(), books.total())
         })?;
-        let mut taken = books.allocated().clone();
+        let mut taken = books.allocated().to_resources();
         for offer in offers {
             ensure(!taken.overlaps(offer), || format!("ports {} are given twice", offer.ports))?;
             taken = taken.plus(offer);
@@ -147,10 +154,9 @@ impl Master {
     }
 
     fn check_claims(&self) -> Result<(), String> {
-        let mut claims: BTreeMap<ObjectKey, Resources> = BTreeMap::new();
+        let mut claims: BTreeMap<ObjectKey, Quantities> = BTreeMap::new();
         let mut claim = |key: ObjectKey, held: &Resources| {
-            let sum = claims.entry(key).or_default();
-            *sum = sum.plus(&held.without_ports());
+            claims.entry(key).or_default().add(&Quantities::from(held));
         };
         for task in self.tasks.values() {
             if let Some(placed) = task.placed() {
@@ -181,13 +187,14 @@ impl Master {
             match framework.scheduler() {
                 Some(SchedulerKind::BuiltIn(strategy)) => {
                     for (demand, _) in framework.waiting.groups() {
-                        let place = self.allocator.place(demand, strategy);
+                        let whose = For { framework: key, role: &framework.role };
+                        let place = self.allocator.place(demand, whose, strategy);
                         ensure(place.is_none(), || format!("{key}: {demand} waits and fits: {place:?}"))?;
                     }
                 }
                 Some(SchedulerKind::OfferObjects) if framework.offers.len() < MAX_OFFERS_PER_FRAMEWORK => {
                     for (agent, _) in self.allocator.agents() {
-                        let offer = self.allocator.offerable(agent, key, self.now);
+                        let offer = self.allocator.offerable(agent, key, &framework.role, self.now);
                         ensure(offer.is_err(), || format!("{key}: {agent} is not offered: {offer:?}"))?;
                     }
                 }

@@ -11,7 +11,7 @@ use crate::tasks::SETTLE;
 use crate::timers::Timer;
 use proffer_allocator::AgentBooks;
 use proffer_mesos_api::{Reason, TaskState};
-use proffer_resources::{Ranges, Resources};
+use proffer_resources::{Ranges, ResourceBag, Resources, Role};
 
 /// With more writes under way than this, a launch has to wait for its turn, and is not worth preparing.
 const PREPARED_AT_ONCE: usize = 8;
@@ -67,9 +67,12 @@ impl Master {
         let framework = task.framework.clone();
         // It may have been met on that agent while it was thought to be elsewhere: it holds its resources once.
         self.forget_stray(&agent, id);
+        let role = self.frameworks.get(&framework).map_or_else(Role::any, |known| known.role.clone());
+        let placed =
+            Placed { agent: agent.clone(), role: role.clone(), held: held.clone(), confirmed, launch, kill: None };
         let Some(task) = self.tasks.get_mut(id) else { return };
-        task.phase = Phase::Placed(Placed { agent: agent.clone(), held: held.clone(), confirmed, launch, kill: None });
-        self.allocator.allocate(&agent, &framework, &held);
+        task.phase = Phase::Placed(placed);
+        self.allocator.allocate(&agent, &framework, &role, &ResourceBag::from(&held));
         if let Some(known) = self.agents.get_mut(&agent) {
             known.tasks.insert(id.clone());
         }
@@ -81,9 +84,9 @@ impl Master {
     /// Takes a task's place out of all books. The caller says where it stands then.
     pub(crate) fn vacate(&mut self, id: &TaskId) {
         let Some(task) = self.tasks.get(id) else { return };
-        let Some(Placed { agent, held, launch, .. }) = task.placed().cloned() else { return };
+        let Some(Placed { agent, role, held, launch, .. }) = task.placed().cloned() else { return };
         let framework = task.framework.clone();
-        self.allocator.release(&agent, &framework, &held);
+        self.allocator.release(&agent, &framework, &role, &ResourceBag::from(&held));
         if let Some(known) = self.agents.get_mut(&agent) {
             known.tasks.remove(id);
             known.to_launch.remove(id);

@@ -36,8 +36,6 @@ pub struct Master {
     pub(crate) writes: BTreeMap<WriteId, Write>,
     pub(crate) last_write: u64,
     pub(crate) last_offer: u64,
-    /// Frameworks that look for something on every agent at the next allocation.
-    pub(crate) eager: BTreeSet<ObjectKey>,
     /// Whether waiting tasks may be helped by rescinding an offer.
     pub(crate) rescind_due: bool,
     /// Frameworks and agents whose record may have changed.
@@ -64,12 +62,11 @@ impl Master {
             slots: BTreeMap::new(),
             offers: BTreeMap::new(),
             parked_replies: BTreeSet::new(),
-            allocator: Allocator::new(config.min_allocatable.clone()),
+            allocator: Allocator::new(config.allocation()),
             timers: Timers::default(),
             writes: BTreeMap::new(),
             last_write: 0,
             last_offer: 0,
-            eager: BTreeSet::new(),
             rescind_due: false,
             changed_frameworks: BTreeSet::new(),
             changed_agents: BTreeSet::new(),
@@ -91,6 +88,7 @@ impl Master {
         self.now = self.now.max(now);
         if self.recovery.is_none() {
             self.fire_due_timers();
+            self.allocator.expire_filters(self.now);
         }
         if let Some(event) = self.hold_back(event) {
             self.dispatch(event);
@@ -105,7 +103,7 @@ impl Master {
     /// When to send the next [`Event::Tick`] at the latest; `None` if nothing waits for time.
     #[must_use]
     pub fn next_tick(&self) -> Option<Time> {
-        self.timers.next()
+        self.timers.next().into_iter().chain(self.allocator.next_filter_end()).min()
     }
 
     /// The one match on events.
@@ -145,9 +143,6 @@ impl Master {
                 Timer::OfferExpires(offer) => self.offer_expired(&offer),
                 Timer::ReplyDue(offer) => self.decide_reply(&offer),
                 Timer::OfferForgotten(offer) => self.forget_offer(&offer),
-                Timer::FilterEnds(framework, agent, _) => {
-                    self.allocator.filter_expired(&agent, &framework, self.now);
-                }
                 Timer::OrphanDue(agent, task) => self.orphan_due(&agent, &task),
                 Timer::Settle(task) => self.settle(&task),
                 Timer::OfferMature => self.rescind_due = true,

@@ -9,18 +9,22 @@ use crate::record::{NoticeAbout, OfferEnd, OfferRecord};
 use crate::state::{Offer, OfferPhase, Write};
 use crate::timers::Timer;
 use proffer_allocator::{DEFAULT_REFUSE, MAX_REFUSE};
-use proffer_resources::Resources;
+use proffer_resources::{ResourceBag, Resources};
 use std::time::Duration;
 
 /// Offers that one framework may have at a time (Mesos: `MAX_OFFERS_PER_FRAMEWORK`).
 pub(crate) const MAX_OFFERS_PER_FRAMEWORK: usize = 50;
 
 impl Master {
-    /// Offers `resources` of `agent` to `framework`. They are held from now on.
-    pub(crate) fn make_offer(&mut self, key: &ObjectKey, agent: &AgentName, resources: Resources) {
+    /// Makes an offer that the allocator booked.
+    pub(crate) fn make_offer(&mut self, booked: &proffer_allocator::Offer<AgentName, ObjectKey>) {
+        let (key, agent, resources) = (&booked.framework, &booked.agent, booked.resources.to_resources());
         let place = self.place_on(agent);
         let attributes = self.agents.get(agent).map(|known| known.attributes.clone()).unwrap_or_default();
-        let Some(object) = self.frameworks.get(key).and_then(|framework| framework.object.as_ref()) else { return };
+        let Some(object) = self.frameworks.get(key).and_then(|framework| framework.object.as_ref()) else {
+            self.allocator.rescind(booked.number);
+            return;
+        };
         self.last_offer += 1;
         let name = format!("{}-{:x}-{}", key.name, self.config.epoch.0, self.last_offer);
         let id = OfferId(ObjectKey::new(key.namespace.clone(), name));
@@ -29,7 +33,7 @@ impl Master {
             id: id.clone(),
             framework: key.clone(),
             framework_uid: object.uid.clone(),
-            role: object.roles.first().cloned().unwrap_or_else(|| "*".to_owned()),
+            role: booked.role.to_string(),
             agent: place,
             attributes,
             resources: resources.clone(),
@@ -39,8 +43,8 @@ impl Master {
         let write = self.new_write();
         self.writes.insert(write, Write::Offer(id.clone()));
         self.push(Effect::CreateOffer { write, offer: Box::new(record) });
-        if !self.has(Planted::OffersTwice) {
-            self.allocator.offer(agent, key, &resources);
+        if self.has(Planted::OffersTwice) {
+            self.allocator.rescind(booked.number);
         }
         self.framework_mut(key).offers.insert(id.clone());
         if let Some(known) = self.agents.get_mut(agent) {
@@ -52,6 +56,7 @@ impl Master {
         let offer = Offer {
             framework: key.clone(),
             agent: agent.clone(),
+            number: booked.number,
             resources,
             created: self.now,
             creation: Some(write),
@@ -75,7 +80,7 @@ impl Master {
         if offer.is_live() {
             // Not again at once: what was refused now is likely to be refused again.
             let (framework, agent, resources) = (offer.framework.clone(), offer.agent.clone(), offer.resources.clone());
-            self.refuse(&framework, &agent, resources, None);
+            self.refuse(&framework, &agent, &resources, None);
             if let Some(uid) = self.frameworks.get(&framework).and_then(|known| known.uid().map(ToOwned::to_owned)) {
                 let message = format!("an offer of agent {agent} could not be made: {why}");
                 self.warn(NoticeAbout::Framework(framework, uid), "OfferNotCreated", message);
@@ -96,7 +101,7 @@ impl Master {
             OfferReply::Decline { refuse } => {
                 let (framework, agent, resources) =
                     (offer.framework.clone(), offer.agent.clone(), offer.resources.clone());
-                self.refuse(&framework, &agent, resources, refuse);
+                self.refuse(&framework, &agent, &resources, refuse);
                 self.end_offer(id, OfferEnd::Declined, "declined by the framework".to_owned());
             }
             accept @ OfferReply::Accept { .. } => {
@@ -122,7 +127,7 @@ impl Master {
     pub(crate) fn offer_expired(&mut self, id: &OfferId) {
         let Some(offer) = self.offers.get(id).filter(|offer| offer.is_live()) else { return };
         let (framework, agent, resources) = (offer.framework.clone(), offer.agent.clone(), offer.resources.clone());
-        self.refuse(&framework, &agent, resources, None);
+        self.refuse(&framework, &agent, &resources, None);
         self.end_offer(id, OfferEnd::Expired, "was not answered in time".to_owned());
     }
 
@@ -153,7 +158,7 @@ impl Master {
         &mut self,
         framework: &ObjectKey,
         agent: &AgentName,
-        resources: Resources,
+        resources: &Resources,
         refuse: Option<Duration>,
     ) {
         let refuse = refuse.unwrap_or(DEFAULT_REFUSE).min(MAX_REFUSE);
@@ -161,8 +166,8 @@ impl Master {
             return;
         }
         let until = self.now.after(refuse);
-        self.allocator.refuse(agent, framework, resources, until, self.now);
-        self.timers.set(Timer::FilterEnds(framework.clone(), agent.clone(), until), until);
+        let role = self.role_of(framework);
+        self.allocator.refuse(agent, framework, &role, &ResourceBag::from(resources), until, self.now);
     }
 
     /// Deletes the object of an offer that ended long enough ago.
@@ -176,18 +181,14 @@ impl Master {
     /// What is left of a live offer is free again.
     fn let_go_of_offer(&mut self, id: &OfferId) {
         let Some(offer) = self.offers.get(id).filter(|offer| offer.is_live()) else { return };
-        let (key, agent, resources) = (offer.framework.clone(), offer.agent.clone(), offer.resources.clone());
+        let (key, agent, number) = (offer.framework.clone(), offer.agent.clone(), offer.number);
         if !self.has(Planted::KeepsOffered) {
-            self.allocator.recover(&agent, &key, &resources);
+            self.allocator.rescind(number);
         }
         if let Some(known) = self.agents.get_mut(&agent) {
             known.offers.remove(id);
         }
-        let framework = self.framework_mut(&key);
-        framework.offers.remove(id);
-        if std::mem::take(&mut framework.capped) {
-            self.eager.insert(key.clone());
-        }
+        self.framework_mut(&key).offers.remove(id);
         self.timers.clear(&Timer::OfferExpires(id.clone()));
         self.timers.clear(&Timer::ReplyDue(id.clone()));
         self.parked_replies.remove(id);

@@ -6,7 +6,7 @@
 
 use crate::effect::ToAgent;
 use crate::event::StatusUpdate;
-use crate::ids::{AgentName, TaskId};
+use crate::ids::{AgentName, ObjectKey, TaskId};
 use crate::master::Master;
 use crate::state::{Agent, Stray};
 use crate::timers::Timer;
@@ -33,7 +33,9 @@ impl Master {
         let held = if ended { None } else { held.or(known.map(|stray| stray.held)) };
         let framework = update.framework.clone();
         self.forget_stray(agent, &id);
-        self.enter_stray(agent, &id, Stray { framework, held: held.unwrap_or_default(), orphan: Some(update) });
+        let role = self.role_of(&ObjectKey::new(id.key.namespace.clone(), framework.clone()));
+        let stray = Stray { framework, role, held: held.unwrap_or_default(), orphan: Some(update) };
+        self.enter_stray(agent, &id, stray);
         self.orphans.insert(id.clone(), agent.clone());
         let due = self.now.after(self.config.unreachable_after());
         self.timers.set_at_latest(Timer::OrphanDue(agent.clone(), id), due);

@@ -8,6 +8,7 @@ use crate::record::{AgentRecord, FrameworkRecord, Readiness};
 use crate::state::Framework;
 use crate::timers::Timer;
 use proffer_allocator::Strategy;
+use proffer_resources::{Quantities, Resources};
 
 impl Master {
     /// Hands out what changed during this event.
@@ -78,8 +79,7 @@ impl Master {
             Ok(SchedulerKind::OfferObjects) => (true, "Served", "has offers to reply to".to_owned()),
         };
         let offered = framework.offers.iter().filter_map(|id| self.offers.get(id)).map(|offer| &offer.resources);
-        let offered =
-            offered.fold(proffer_resources::Resources::default(), |sum, more| sum.plus(&more.without_ports()));
+        let offered = offered.fold(Resources::default(), |sum, more| sum.plus(&more.without_ports()));
         Some(FrameworkRecord {
             key: key.clone(),
             uid: object.uid.clone(),
@@ -89,7 +89,7 @@ impl Master {
             pending: framework.waiting.len(),
             active: framework.active,
             completed: framework.completed.len(),
-            allocated: self.allocator.claim(key).saturating_minus(&offered),
+            allocated: flat(&self.allocator.claim(key)).saturating_minus(&offered),
             offers: framework.offers.len(),
             ready: Readiness { ready: is_ready, reason, message },
             epoch: self.epoch(),
@@ -105,11 +105,16 @@ impl Master {
             version: known.version.clone(),
             slot: known.slot.clone(),
             ports: known.total().ports,
-            allocated: books.allocated().clone(),
-            offered: books.offered().clone(),
+            allocated: books.allocated().to_resources(),
+            offered: books.offered().to_resources(),
             tasks: known.tasks.len(),
             ready: self.readiness(agent, known),
             epoch: self.epoch(),
         })
     }
+}
+
+/// Cores, memory and disk of quantities.
+fn flat(quantities: &Quantities) -> Resources {
+    Resources { cpus: quantities.cpus, mem: quantities.mem, disk: quantities.disk, ..Resources::default() }
 }

@@ -5,7 +5,8 @@ use crate::ids::{AgentName, ObjectKey, OfferId, Time};
 use crate::master::Master;
 use crate::state::{OfferPhase, Turn};
 use crate::timers::Timer;
-use proffer_allocator::{Demand, Share, Strategy};
+use proffer_allocator::{Demand, For, Share, Strategy};
+use proffer_resources::Quantities;
 use std::collections::BTreeSet;
 
 /// For how many groups of waiting tasks one event looks through the offers.
@@ -67,22 +68,24 @@ impl Master {
 
     /// How much of the cluster an offer holds.
     fn cost(&self, id: &OfferId) -> Option<Share> {
-        self.offers.get(id).map(|offer| self.allocator.share_of(&offer.resources))
+        self.offers.get(id).map(|offer| self.allocator.share_of(&Quantities::from(&offer.resources)))
     }
 
     fn would_help(&self, id: &OfferId, demand: &Demand) -> bool {
         let Some(offer) = self.offers.get(id) else { return false };
         self.allocator
             .agent(&offer.agent)
-            .is_some_and(|books| books.is_ready() && demand.fits(&books.free().plus(&offer.resources)))
+            .is_some_and(|books| books.is_ready() && demand.fits(&books.free().to_resources().plus(&offer.resources)))
     }
 
     /// Places as many tasks of a group on one agent as fit.
     fn place_on_agent(&mut self, key: &ObjectKey, demand: &Demand, strategy: Strategy, agent: &AgentName) {
         let only = BTreeSet::from([agent.clone()]);
+        let role = self.role_of(key);
+        let whose = For { framework: key, role: &role };
         while let Some((_, id)) = self.frameworks.get(key).and_then(|known| known.waiting.head(demand).cloned()) {
-            let Some((agent, given)) = self.allocator.place_among(demand, strategy, &only) else { break };
-            self.launch(&id, &agent, given);
+            let Some((agent, given)) = self.allocator.place_among(demand, whose, strategy, &only) else { break };
+            self.launch(&id, &agent, given.to_resources());
         }
     }
 }

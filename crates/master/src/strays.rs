@@ -5,7 +5,7 @@ use crate::event::StatusUpdate;
 use crate::ids::{AgentName, ObjectKey, TaskId};
 use crate::master::Master;
 use crate::state::{Placed, Stray, Write};
-use proffer_resources::Resources;
+use proffer_resources::{ResourceBag, Resources};
 
 impl Master {
     /// The object of a placed task is gone: whatever runs of it is killed, and nothing is written any more.
@@ -18,7 +18,8 @@ impl Master {
         if never_sent {
             return;
         }
-        self.enter_stray(agent, id, Stray { framework, held: placed.held.clone(), orphan: None });
+        let (role, held) = (placed.role.clone(), placed.held.clone());
+        self.enter_stray(agent, id, Stray { framework, role, held, orphan: None });
         if let Some(launch) = placed.launch {
             self.writes.insert(launch, Write::LaunchOfStray(agent.clone(), id.clone()));
         }
@@ -30,7 +31,8 @@ impl Master {
         let known = self.agents.get(agent).is_some_and(|known| known.strays.contains_key(&update.task));
         if !known {
             let (framework, held) = (update.framework.clone(), held.unwrap_or_default());
-            let stray = Stray { framework, held, orphan: None };
+            let role = self.role_of(&ObjectKey::new(update.task.key.namespace.clone(), framework.clone()));
+            let stray = Stray { framework, role, held, orphan: None };
             self.enter_stray(agent, &update.task, stray);
             // What it holds may be offered.
             self.agent_changed(agent);
@@ -42,7 +44,7 @@ impl Master {
     pub(crate) fn forget_stray(&mut self, agent: &AgentName, id: &TaskId) {
         let Some(stray) = self.agents.get_mut(agent).and_then(|known| known.strays.remove(id)) else { return };
         let framework = ObjectKey::new(id.key.namespace.clone(), stray.framework);
-        self.allocator.release(agent, &framework, &stray.held);
+        self.allocator.release(agent, &framework, &stray.role, &ResourceBag::from(&stray.held));
         self.changed_agents.insert(agent.clone());
         self.changed_frameworks.insert(framework);
     }
@@ -68,7 +70,7 @@ impl Master {
 
     pub(crate) fn enter_stray(&mut self, agent: &AgentName, id: &TaskId, stray: Stray) {
         let framework = ObjectKey::new(id.key.namespace.clone(), stray.framework.clone());
-        self.allocator.allocate(agent, &framework, &stray.held);
+        self.allocator.allocate(agent, &framework, &stray.role, &ResourceBag::from(&stray.held));
         if let Some(known) = self.agents.get_mut(agent) {
             known.strays.insert(id.clone(), stray);
         }

@@ -1,6 +1,6 @@
 //! Deadlines: what the master will look at again, and when.
 
-use crate::ids::{AgentName, ObjectKey, OfferId, TaskId, Time};
+use crate::ids::{AgentName, OfferId, TaskId, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a deadline is for. Each has at most one deadline.
@@ -18,8 +18,6 @@ pub(crate) enum Timer {
     ReplyDue(OfferId),
     /// The object of an offer that ended is deleted.
     OfferForgotten(OfferId),
-    /// A filter ends.
-    FilterEnds(ObjectKey, AgentName, Time),
     /// A task of which no object was seen has waited long enough for one.
     OrphanDue(AgentName, TaskId),
     /// A task is past its first second: what was put off for speed is done.

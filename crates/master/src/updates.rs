@@ -11,7 +11,7 @@ use crate::state::{KillCause, Phase};
 use crate::tasks::SETTLE;
 use crate::timers::Timer;
 use proffer_mesos_api::{Reason, TaskState};
-use proffer_resources::Resources;
+use proffer_resources::{ResourceBag, Resources};
 
 /// Where an update is to be entered.
 enum Addressee {
@@ -199,8 +199,9 @@ impl Master {
         let Some(placed) = task.placed_mut() else { return };
         let Some(held) = held.filter(|held| *held != placed.held) else { return };
         let before = std::mem::replace(&mut placed.held, held.clone());
-        self.allocator.release(agent, &framework, &before);
-        self.allocator.allocate(agent, &framework, &held);
+        let role = placed.role.clone();
+        self.allocator.release(agent, &framework, &role, &ResourceBag::from(&before));
+        self.allocator.allocate(agent, &framework, &role, &ResourceBag::from(&held));
         self.changed_agents.insert(agent.clone());
         self.changed_frameworks.insert(framework);
     }

@@ -5,11 +5,17 @@ use crate::master::Master;
 use crate::state::{Framework, Phase};
 use crate::tasks::SETTLE;
 use crate::timers::Timer;
+use proffer_resources::Role;
 
 impl Master {
     /// The framework, which becomes known if it is not.
     pub(crate) fn framework_mut(&mut self, key: &ObjectKey) -> &mut Framework {
         self.frameworks.entry(key.clone()).or_default()
+    }
+
+    /// The role in which a framework is served; `*` if it is not known.
+    pub(crate) fn role_of(&self, key: &ObjectKey) -> Role {
+        self.frameworks.get(key).map_or_else(Role::any, |framework| framework.role.clone())
     }
 
     /// A task waits for an agent from now on.
@@ -27,7 +33,7 @@ impl Master {
             self.tell_why_waiting(id);
         }
         if to_try {
-            self.eager.insert(key.clone());
+            self.allocator.wake(&key);
         }
         self.changed_frameworks.insert(key);
         self.timers.set(Timer::Settle(id.clone()), now.after(SETTLE));

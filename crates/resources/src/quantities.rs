@@ -1,6 +1,6 @@
 //! Amounts by name: what shares, quota and headroom are counted in.
 
-use crate::{Amount, ResourceName};
+use crate::{Amount, ResourceName, Resources};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -145,6 +145,12 @@ impl Quantities {
             && self.custom.is_empty()
     }
 
+    /// Whether there is anything beyond the usual four.
+    #[must_use]
+    pub fn has_custom(&self) -> bool {
+        !self.custom.is_empty()
+    }
+
     /// Names and amounts of what there is.
     pub fn iter(&self) -> impl Iterator<Item = (ResourceName, Amount)> + '_ {
         let usual = [
@@ -156,30 +162,12 @@ impl Quantities {
         let custom = self.custom.iter().map(|(name, amount)| (ResourceName::Custom(name.clone()), *amount));
         usual.into_iter().filter(|(_, amount)| !amount.is_zero()).chain(custom)
     }
+}
 
-    /// The largest of `part(ours, theirs)` over all that there is here, and the name it was found at.
-    pub fn largest_by<T: Ord>(
-        &self,
-        other: &Self,
-        mut part: impl FnMut(Amount, Amount) -> T,
-    ) -> Option<(ResourceName, T)> {
-        let mut best: Option<(ResourceName, T)> = None;
-        let mut consider = |name: &ResourceName, ours: Amount, theirs: Amount| {
-            if !ours.is_zero() {
-                let value = part(ours, theirs);
-                if best.as_ref().is_none_or(|(_, most)| value > *most) {
-                    best = Some((name.clone(), value));
-                }
-            }
-        };
-        consider(&ResourceName::Cpus, self.cpus, other.cpus);
-        consider(&ResourceName::Mem, self.mem, other.mem);
-        consider(&ResourceName::Disk, self.disk, other.disk);
-        consider(&ResourceName::Gpus, self.gpus, other.gpus);
-        for (name, amount) in &self.custom {
-            consider(&ResourceName::Custom(name.clone()), *amount, other.custom.get(name).copied().unwrap_or_default());
-        }
-        best
+impl From<&Resources> for Quantities {
+    /// Without the ports.
+    fn from(flat: &Resources) -> Self {
+        Self { cpus: flat.cpus, mem: flat.mem, disk: flat.disk, ..Self::default() }
     }
 }
 

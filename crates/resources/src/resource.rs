@@ -54,6 +54,13 @@ impl Resource {
         Self::new(ResourceName::Ports, Value::Ranges(ports))
     }
 
+    /// The same with another value: as much, or which, of the same kind.
+    #[must_use]
+    pub fn with_value(mut self, value: Value) -> Self {
+        self.value = value;
+        self
+    }
+
     /// The same with one more reservation on top (Mesos: `pushReservation`).
     #[must_use]
     pub fn reserved(mut self, reservation: Reservation) -> Self {

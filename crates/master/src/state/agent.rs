@@ -3,7 +3,7 @@
 use crate::event::{Slot, StatusUpdate};
 use crate::ids::{OfferId, Session, TaskId, Time};
 use crate::record::AgentRecord;
-use proffer_resources::{Ranges, Resources};
+use proffer_resources::{Ranges, Resources, Role};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An agent.
@@ -84,6 +84,8 @@ pub(crate) enum Liveness {
 pub(crate) struct Stray {
     /// Name of its framework.
     pub(crate) framework: String,
+    /// The role for which it holds it.
+    pub(crate) role: Role,
     /// What it holds.
     pub(crate) held: Resources,
     /// What its agent said last, if no object of it was ever seen here: that may still come.

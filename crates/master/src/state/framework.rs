@@ -4,10 +4,11 @@ use crate::event::{FrameworkObject, SchedulerKind};
 use crate::ids::{OfferId, TaskId, Time};
 use crate::record::FrameworkRecord;
 use crate::state::Waiting;
+use proffer_resources::Role;
 use std::collections::BTreeSet;
 
 /// A framework. It is known while it has an object or tasks that name it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Framework {
     /// Its object, if there is one.
     pub(crate) object: Option<FrameworkObject>,
@@ -21,10 +22,25 @@ pub(crate) struct Framework {
     pub(crate) completed: BTreeSet<(Time, TaskId)>,
     /// Its offers that wait for a reply.
     pub(crate) offers: BTreeSet<OfferId>,
-    /// Whether it was left without an offer because it has as many as it may have.
-    pub(crate) capped: bool,
+    /// The role in which it is served.
+    pub(crate) role: Role,
     /// What was last written of it.
     pub(crate) written: Option<FrameworkRecord>,
+}
+
+impl Default for Framework {
+    fn default() -> Self {
+        Self {
+            object: None,
+            tasks: BTreeSet::new(),
+            waiting: Waiting::default(),
+            active: 0,
+            completed: BTreeSet::new(),
+            offers: BTreeSet::new(),
+            role: Role::any(),
+            written: None,
+        }
+    }
 }
 
 impl Framework {

@@ -12,7 +12,9 @@ pub(crate) struct Offer {
     pub(crate) framework: ObjectKey,
     /// The agent whose resources it offers.
     pub(crate) agent: AgentName,
-    /// What it offers.
+    /// Its number at the allocator.
+    pub(crate) number: u64,
+    /// What it offers; less, once tasks have been launched in it.
     pub(crate) resources: Resources,
     /// When it was made.
     pub(crate) created: Time,

@@ -5,7 +5,7 @@ use crate::ids::{AgentName, Epoch, ObjectKey, Time, WriteId};
 use crate::record::TaskRecord;
 use proffer_allocator::Demand;
 use proffer_mesos_api::TaskState;
-use proffer_resources::{Ranges, Resources};
+use proffer_resources::{Ranges, Resources, Role};
 
 /// A task that has an object.
 #[derive(Clone, Debug)]
@@ -65,6 +65,8 @@ pub(crate) enum Phase {
 pub(crate) struct Placed {
     /// Its agent.
     pub(crate) agent: AgentName,
+    /// The role for which it holds it.
+    pub(crate) role: Role,
     /// What it holds there.
     pub(crate) held: Resources,
     /// Whether its agent has said that it has it.
