@@ -35,6 +35,8 @@ pub struct Allocator<A, F> {
     fullness: Vec<Option<Share>>,
     /// Usable agents of which something is free.
     pub(crate) offerable: AgentSet,
+    /// Those of which something is free that is not alike for every role: reserved, revocable, volumes.
+    pub(crate) special: AgentSet,
     /// Agents that may have more to give than at the last run.
     pub(crate) touched: AgentSet,
     /// Whether all agents are looked at in the next run, because something that bounds everybody changed.
@@ -81,6 +83,7 @@ impl<A: Name, F: Name> Allocator<A, F> {
             by_fullness: BTreeSet::new(),
             fullness: Vec::new(),
             offerable: AgentSet::default(),
+            special: AgentSet::default(),
             touched: AgentSet::default(),
             all_touched: false,
             held_back: false,
@@ -172,6 +175,7 @@ impl<A: Name, F: Name> Allocator<A, F> {
             self.roles.stale = true;
             self.roles.count_reservations(&before, false);
             self.roles.count_reservations(&total, true);
+            self.quota_changed();
         }
         let changed = self.change(number, |books| {
             books.total = total;
@@ -606,6 +610,7 @@ impl<A: Name, F: Name> Allocator<A, F> {
         let answer = change(books);
         let ready = books.is_ready();
         let gives = ready && !books.free().is_empty();
+        let special = gives && !books.free_is_plain();
         if ready {
             self.headroom.add(books.plain_free());
         }
@@ -618,10 +623,12 @@ impl<A: Name, F: Name> Allocator<A, F> {
                 self.by_fullness.insert((now, number));
             }
         }
-        if gives {
-            self.offerable.insert(number);
-        } else {
-            self.offerable.remove(number);
+        for (set, member) in [(&mut self.offerable, gives), (&mut self.special, special)] {
+            if member {
+                set.insert(number);
+            } else {
+                set.remove(number);
+            }
         }
         answer
     }

@@ -193,7 +193,7 @@ impl<A: Name, F: Name> Allocator<A, F> {
     }
 
     /// Whether so much is worth an offer (Mesos: `allocatable`).
-    fn worth_an_offer(&self, client: &Client, amounts: &Quantities) -> Result<(), Withheld> {
+    pub(crate) fn worth_an_offer(&self, client: &Client, amounts: &Quantities) -> Result<(), Withheld> {
         let least = client.min_allocatable.as_ref().unwrap_or(&self.settings.min_allocatable);
         let worth = least.is_empty() || least.iter().any(|least| amounts.contains(least));
         if worth { Ok(()) } else { Err(Withheld::TooLittle) }

@@ -65,6 +65,8 @@ impl<A: Name, F: Name> Allocator<A, F> {
             ensure(self.offerable.contains(*number) == (ready && !books.free().is_empty()), || {
                 format!("{agent} is missing from those that can be offered, or is not one")
             })?;
+            let special = self.offerable.contains(*number) && !books.free_is_plain();
+            ensure(self.special.contains(*number) == special, || format!("{agent} is special, or is not"))?;
             ensure(self.by_fullness.contains(&(books.fullness(), *number)) == ready, || {
                 format!("{agent} is not where it should be by its fullness")
             })?;

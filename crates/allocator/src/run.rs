@@ -239,6 +239,11 @@ impl<A: Name, F: Name> Allocator<A, F> {
             self.park(client);
             return None;
         }
+        if self.quota_forbids_all(client, stage) {
+            self.held_back = true;
+            self.park(client);
+            return None;
+        }
         while let Some(agent) = self.next_agent(client) {
             match self.gate(client, agent, stage, now) {
                 Ok(resources) => {
@@ -257,8 +262,20 @@ impl<A: Name, F: Name> Allocator<A, F> {
         None
     }
 
+    /// Whether quota leaves a client too little for an offer wherever it looks: then it need not look.
+    fn quota_forbids_all(&self, client: ClientId, stage: Stage) -> bool {
+        let quota = self.roles.limited || !self.roles.required.is_empty();
+        let known = self.clients[client as usize].as_ref().filter(|_| quota && self.special.is_empty());
+        known.is_some_and(|known| {
+            let (most, _) = self.allowed(known, &self.headroom, stage);
+            self.worth_an_offer(known, &most).is_err()
+        })
+    }
+
     /// Keeps in mind what need not be asked again.
     fn remember(&mut self, client: ClientId, agent: u32, why: &Withheld) {
+        // What was refused or too small may have been cut down by quota before.
+        self.held_back |= self.roles.limited || !self.roles.required.is_empty();
         match why {
             Withheld::Constraint | Withheld::Capability(_) => {
                 if let Some(known) = self.clients[client as usize].as_mut()
@@ -267,7 +284,6 @@ impl<A: Name, F: Name> Allocator<A, F> {
                     known.excluded.insert(agent);
                 }
             }
-            Withheld::Quota(_) | Withheld::Headroom => self.held_back = true,
             Withheld::Filtered(_) => {
                 let known = self.clients[client as usize].as_ref();
                 let refused = known.and_then(|known| {
