@@ -43,9 +43,6 @@ impl Master {
         let write = self.new_write();
         self.writes.insert(write, Write::Offer(id.clone()));
         self.push(Effect::CreateOffer { write, offer: Box::new(record) });
-        if self.has(Planted::OffersTwice) {
-            self.allocator.rescind(booked.number);
-        }
         self.framework_mut(key).offers.insert(id.clone());
         if let Some(known) = self.agents.get_mut(agent) {
             known.offers.insert(id.clone());
@@ -69,6 +66,11 @@ impl Master {
     pub(crate) fn offer_created(&mut self, id: &OfferId) {
         let Some(offer) = self.offers.get_mut(id) else { return };
         offer.creation = None;
+        let number = offer.number;
+        if self.has(Planted::OffersTwice) {
+            self.allocator.rescind(number);
+        }
+        let Some(offer) = self.offers.get(id) else { return };
         if let OfferPhase::Ended(end) = offer.phase.clone() {
             self.close(id, end);
         }
