@@ -7,6 +7,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -46,6 +47,12 @@ impl User {
         self.info.username.as_deref().unwrap_or_default()
     }
 
+    /// Tells users apart by everything that a review of what they may do looks at.
+    fn digest(&self) -> [u8; 32] {
+        let UserInfo { username, uid, groups, extra } = &self.info;
+        Sha256::digest(format!("{username:?} {uid:?} {groups:?} {extra:?}")).into()
+    }
+
     /// A claim of their token, if there is exactly one of it.
     #[must_use]
     pub fn claim(&self, key: &str) -> Option<&str> {
@@ -60,13 +67,17 @@ impl User {
 pub struct Reviewer {
     client: Client,
     users: Mutex<HashMap<[u8; 32], (User, Boot)>>,
+    lists: Mutex<HashMap<ListKey, (bool, Boot)>>,
 }
+
+/// A user as they were reviewed, a resource, and a namespace (all of them if empty).
+type ListKey = ([u8; 32], &'static str, String);
 
 impl Reviewer {
     /// A reviewer that remembers nothing yet.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client, users: Mutex::default() }
+        Self { client, users: Mutex::default(), lists: Mutex::default() }
     }
 
     /// Whose token this is. It must be for `audience`, or for the API server itself if there is none.
@@ -126,6 +137,28 @@ impl Reviewer {
         Ok(answer.status.is_some_and(|status| status.allowed && status.denied != Some(true)))
     }
 
+    /// Whether the user may list our objects of this plural in a namespace, or everywhere if it is empty. Either answer is
+    /// believed for a moment.
+    pub async fn may_list(&self, user: &User, plural: &'static str, namespace: &str) -> Result<bool, AuthError> {
+        let key = (user.digest(), plural, namespace.to_owned());
+        let known = self.lists.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
+        if let Some((allowed, since)) = known
+            && Boot::now().since(since) < BELIEVED
+        {
+            return Ok(allowed);
+        }
+        let attributes = ResourceAttributes {
+            group: Some(proffer_crds::GROUP.to_owned()),
+            resource: Some(plural.to_owned()),
+            verb: Some("list".to_owned()),
+            namespace: Some(namespace.to_owned()),
+            ..ResourceAttributes::default()
+        };
+        let allowed = self.may(user, attributes).await?;
+        remember(&mut self.lists.lock().unwrap_or_else(PoisonError::into_inner), key, allowed);
+        Ok(allowed)
+    }
+
     fn remembered(&self, digest: &[u8; 32]) -> Option<User> {
         let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         let (user, since) = users.get(digest)?;
@@ -133,14 +166,18 @@ impl Reviewer {
     }
 
     fn remember(&self, digest: [u8; 32], user: User) {
-        let now = Boot::now();
-        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-        if users.len() >= REMEMBERED {
-            users.retain(|_, (_, since)| now.since(*since) < BELIEVED);
-        }
-        if users.len() < REMEMBERED {
-            users.insert(digest, (user, now));
-        }
+        remember(&mut self.users.lock().unwrap_or_else(PoisonError::into_inner), digest, user);
+    }
+}
+
+/// Keeps an answer, if there is room for it.
+fn remember<K: Eq + Hash, V>(answers: &mut HashMap<K, (V, Boot)>, key: K, value: V) {
+    let now = Boot::now();
+    if answers.len() >= REMEMBERED {
+        answers.retain(|_, (_, since)| now.since(*since) < BELIEVED);
+    }
+    if answers.len() < REMEMBERED || answers.contains_key(&key) {
+        answers.insert(key, (value, now));
     }
 }
 

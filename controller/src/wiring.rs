@@ -4,7 +4,7 @@ use crate::agent_link::{self, Certificates, Link, Links, Standing};
 use crate::args::RunArguments;
 use crate::auth::Reviewer;
 use crate::clock::Clock;
-use crate::http::{self, Anonymous};
+use crate::http::{self, About, Anonymous};
 use crate::leader::{self, Candidacy, Election, Guard, Identity, Term};
 use crate::metrics::Metrics;
 use crate::registry::{Heard, Registry, Watches, fresh_list};
@@ -41,6 +41,7 @@ pub async fn run(args: RunArguments) -> anyhow::Result<()> {
 
     let client = connect(args.kubeconfig.clone()).await?;
     let metrics = Arc::new(Metrics::new());
+    let about = Arc::new(About::new(clock.now(), &args));
     let registry = Registry::new();
     let watches = start_watches(&args, &client, &registry, &metrics);
     let reviewer = Arc::new(Reviewer::new(client.clone()));
@@ -73,6 +74,7 @@ pub async fn run(args: RunArguments) -> anyhow::Result<()> {
             reviewer: Arc::clone(&reviewer),
             anonymous: Anonymous { loopback: args.http_anonymous_loopback, everybody: args.http_anonymous },
             metrics: Arc::clone(&metrics),
+            about: Arc::clone(&about),
         },
         listener,
     ));
@@ -101,6 +103,7 @@ pub async fn run(args: RunArguments) -> anyhow::Result<()> {
         let Term { guard, raised } = election.campaign().await?;
         guard.watch()?;
         metrics.leads(guard.epoch());
+        about.elected(clock.now());
         let (outrun, on_outrun) = watch::channel(guard.epoch());
         tokio::select! {
             failed = lead(&args, client.clone(), clock, &guard, &registry, &links, &metrics, &standing, outrun, template) => failed,

@@ -1,12 +1,19 @@
-//! Who may see a task's files.
+//! Who may see what: a task's files, and which frameworks, tasks and agents.
 
-use super::{Master, text};
-use crate::auth::{AuthError, bearer};
+use super::Master;
+use super::answer::text;
+use super::view::Snapshot;
+use crate::auth::{AuthError, User, bearer};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 use proffer_master::ObjectKey;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+
+/// Reviews that one request has under way at once.
+const REVIEWS_AT_ONCE: usize = 16;
 
 /// Who needs no token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +30,88 @@ impl Anonymous {
     }
 }
 
+/// Whose objects somebody may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Namespaces {
+    /// Everybody's.
+    All,
+    /// Those in these namespaces.
+    These(BTreeSet<String>),
+}
+
+impl Namespaces {
+    /// Whether it is one of them.
+    pub(super) fn contains(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(these) => these.contains(namespace),
+        }
+    }
+}
+
+/// What somebody may see: what they may `list` as objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sight {
+    /// Agents.
+    pub(super) agents: bool,
+    /// Frameworks.
+    pub(super) frameworks: Namespaces,
+    /// Tasks.
+    pub(super) tasks: Namespaces,
+}
+
+impl Sight {
+    /// Everything.
+    pub(super) const ALL: Self = Self { agents: true, frameworks: Namespaces::All, tasks: Namespaces::All };
+}
+
 impl Master {
+    /// Who calls; nobody in particular if they need not say.
+    async fn caller(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Option<User>, Response> {
+        // A token that is sent is looked at, even where none is needed: a wrong one is worth a word.
+        let header = headers.get(header::AUTHORIZATION);
+        if header.is_none() && self.anonymous.allows(peer) {
+            return Ok(None);
+        }
+        let token = bearer(header.and_then(|value| value.to_str().ok())).map_err(|error| refusal(&error))?;
+        self.reviewer.user(token, None).await.map(Some).map_err(|error| refusal(&error))
+    }
+
+    /// Goes on for anybody whom the cluster knows.
+    pub(super) async fn known(&self, headers: &HeaderMap, peer: IpAddr) -> Result<(), Response> {
+        self.caller(headers, peer).await.map(drop)
+    }
+
+    /// What the caller may see.
+    pub(super) async fn sight(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Sight, Response> {
+        let Some(user) = self.caller(headers, peer).await? else { return Ok(Sight::ALL) };
+        let reviewed = async {
+            Ok(Sight {
+                agents: self.reviewer.may_list(&user, "agents", "").await?,
+                frameworks: self.namespaces(&user, "frameworks").await?,
+                tasks: self.namespaces(&user, "tasks").await?,
+            })
+        };
+        reviewed.await.map_err(|error: AuthError| refusal(&error))
+    }
+
+    /// The namespaces in which the user may list objects of this plural.
+    async fn namespaces(&self, user: &User, plural: &'static str) -> Result<Namespaces, AuthError> {
+        if self.reviewer.may_list(user, plural, "").await? {
+            return Ok(Namespaces::All);
+        }
+        let reviews = futures::stream::iter(Snapshot::namespaces(&self.registry)).map(|namespace| async {
+            let allowed = self.reviewer.may_list(user, plural, &namespace).await?;
+            Ok(allowed.then_some(namespace))
+        });
+        reviews
+            .buffer_unordered(REVIEWS_AT_ONCE)
+            .try_filter_map(|allowed| std::future::ready(Ok(allowed)))
+            .try_collect()
+            .await
+            .map(Namespaces::These)
+    }
+
     /// Goes on only if the caller may read the sandbox of this task.
     pub(super) async fn may_read_sandbox(
         &self,
@@ -31,13 +119,7 @@ impl Master {
         peer: IpAddr,
         task: Option<&ObjectKey>,
     ) -> Result<(), Response> {
-        // A token that is sent is looked at, even where none is needed: a wrong one is worth a word.
-        let header = headers.get(header::AUTHORIZATION);
-        if header.is_none() && self.anonymous.allows(peer) {
-            return Ok(());
-        }
-        let token = bearer(header.and_then(|value| value.to_str().ok())).map_err(|error| refusal(&error))?;
-        let user = self.reviewer.user(token, None).await.map_err(|error| refusal(&error))?;
+        let Some(user) = self.caller(headers, peer).await? else { return Ok(()) };
         let Some(task) = task else { return Ok(()) };
         let attributes = ResourceAttributes {
             group: Some(proffer_crds::GROUP.to_owned()),

@@ -1,15 +1,16 @@
 //! `/files/browse`, `/files/read` and `/files/download`: sandboxes, fetched from their agents over the link.
 
+use super::Master;
+use super::answer::{answer, json, text};
 use super::redirect::leader_only;
-use super::{Master, text};
 use crate::agent_link::FileError;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use proffer_master::{AgentName, Epoch, ObjectKey};
-use proffer_mesos_api::files::{FileData, MAX_READ_BYTES};
-use serde::{Deserialize, Serialize};
+use proffer_mesos_api::files::{FileData, FileInfo, MAX_READ_BYTES};
+use serde::Deserialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -23,10 +24,10 @@ pub(super) struct Asked {
 }
 
 /// Who asks.
-type Peer = ConnectInfo<SocketAddr>;
+pub(super) type Peer = ConnectInfo<SocketAddr>;
 
 /// A file or folder that the caller may see.
-struct Granted {
+pub(super) struct Granted {
     master: Master,
     epoch: Epoch,
     agent: AgentName,
@@ -42,11 +43,8 @@ pub(super) async fn browse(
     Query(asked): Query<Asked>,
 ) -> Response {
     answer(async {
-        let granted = grant(master, peer, &uri, &headers, &asked).await?;
-        let links = &granted.master.links;
-        let files =
-            links.browse(granted.epoch, &granted.agent, &granted.path).await.map_err(|error| failure(&error))?;
-        json(&files, asked.jsonp.as_deref())
+        let granted = grant(master, peer, &uri, &headers, asked.path.as_deref()).await?;
+        json(&granted.browse().await?, asked.jsonp.as_deref())
     })
     .await
 }
@@ -62,7 +60,7 @@ pub(super) async fn read(
     answer(async {
         let offset = number("offset", asked.offset.as_deref())?;
         let length = number("length", asked.length.as_deref())?;
-        let granted = grant(master, peer, &uri, &headers, &asked).await?;
+        let granted = grant(master, peer, &uri, &headers, asked.path.as_deref()).await?;
         let (offset, data) = granted.read(offset, length).await.map(|(offset, data, size)| {
             // Without an offset, the size is what is asked for (Mesos' own convention).
             if offset_is_size(asked.offset.as_deref()) { (size, Vec::new()) } else { (offset, data) }
@@ -81,7 +79,7 @@ pub(super) async fn download(
     Query(asked): Query<Asked>,
 ) -> Response {
     answer(async {
-        let granted = Arc::new(grant(master, peer, &uri, &headers, &asked).await?);
+        let granted = Arc::new(grant(master, peer, &uri, &headers, asked.path.as_deref()).await?);
         let (_, first, size) = granted.read(0, -1).await?;
         let name = granted.path.rsplit('/').next().unwrap_or("file").to_owned();
         let at = u64::try_from(first.len()).unwrap_or(0);
@@ -115,7 +113,14 @@ pub(super) async fn download(
 }
 
 impl Granted {
-    async fn read(&self, offset: i64, length: i64) -> Result<(u64, Vec<u8>, u64), Response> {
+    /// The files of the folder.
+    pub(super) async fn browse(&self) -> Result<Vec<FileInfo>, Response> {
+        let links = &self.master.links;
+        links.browse(self.epoch, &self.agent, &self.path).await.map_err(|error| failure(&error))
+    }
+
+    /// A part of the file: where it starts, its bytes, and the size of the whole. `length` -1 is as much as one read gives.
+    pub(super) async fn read(&self, offset: i64, length: i64) -> Result<(u64, Vec<u8>, u64), Response> {
         self.master
             .links
             .read(self.epoch, &self.agent, &self.path, offset, length)
@@ -124,14 +129,16 @@ impl Granted {
     }
 }
 
-async fn answer(handler: impl Future<Output = Result<Response, Response>>) -> Response {
-    handler.await.unwrap_or_else(|refused| refused)
-}
-
 /// Finds the task whose sandbox is asked for, and whether the caller may see it.
-async fn grant(master: Master, peer: Peer, uri: &Uri, headers: &HeaderMap, asked: &Asked) -> Result<Granted, Response> {
+pub(super) async fn grant(
+    master: Master,
+    peer: Peer,
+    uri: &Uri,
+    headers: &HeaderMap,
+    path: Option<&str>,
+) -> Result<Granted, Response> {
     let epoch = leader_only(&master, uri)?;
-    let path = asked.path.as_deref().filter(|path| !path.is_empty());
+    let path = path.filter(|path| !path.is_empty());
     let path = path.ok_or_else(|| text(StatusCode::BAD_REQUEST, "Expecting 'path=value' in query.\n"))?;
     if path.split('/').any(|part| part == "..") || path.contains('\0') {
         return Err(text(StatusCode::BAD_REQUEST, "The path must not have .. or a zero byte in it.\n"));
@@ -171,25 +178,6 @@ fn number(name: &str, text_value: Option<&str>) -> Result<i64, Response> {
         }
         Ok(number) => Err(text(StatusCode::BAD_REQUEST, format!("Negative {name} provided: {number}.\n"))),
         Err(error) => Err(text(StatusCode::BAD_REQUEST, format!("Failed to parse {name}: {value:?}: {error}.\n"))),
-    }
-}
-
-/// JSON, or a script that calls a function with it (Mesos' web UI asks so).
-#[expect(clippy::result_large_err, reason = "the answer is sent, not passed on")]
-fn json(value: &impl Serialize, jsonp: Option<&str>) -> Result<Response, Response> {
-    let body = serde_json::to_string(value).map_err(|error| {
-        text(StatusCode::INTERNAL_SERVER_ERROR, format!("The answer cannot be written: {error}.\n"))
-    })?;
-    let nosniff = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    match jsonp {
-        None => Ok(([(header::CONTENT_TYPE, "application/json"), nosniff], body).into_response()),
-        Some(function) => {
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '.');
-            if function.is_empty() || function.len() > 128 || !function.chars().all(plain) {
-                return Err(text(StatusCode::BAD_REQUEST, "jsonp must be the name of a function.\n"));
-            }
-            Ok(([(header::CONTENT_TYPE, "text/javascript"), nosniff], format!("{function}({body});")).into_response())
-        }
     }
 }
 

@@ -1,13 +1,14 @@
-//! `/healthz`, `/readyz`, `/metrics` and `/version`.
+//! `/healthz`, `/readyz`, `/metrics`, and Mesos' `/health` and `/version`.
 
-use super::{Master, text};
+use super::answer::{text, written};
+use super::reads::Jsonp;
+use super::{Master, about};
 use crate::agent_link::Standing;
 use crate::clock::Boot;
-use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use proffer_mesos_api::json;
 
 /// Whether the process answers at all.
 pub(super) async fn healthz() -> Response {
@@ -40,15 +41,21 @@ pub(super) async fn metrics(State(master): State<Master>) -> Response {
     }
 }
 
+/// Mesos' own: an empty answer says that the process serves.
+pub(super) async fn health() -> Response {
+    StatusCode::OK.into_response()
+}
+
 /// Version and build, under Mesos' names.
-pub(super) async fn version() -> Response {
-    let build_time: Option<f64> = option_env!("PROFFER_BUILD_TIME").and_then(|time| time.parse().ok());
-    Json(json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "git_sha": option_env!("PROFFER_GIT_SHA").unwrap_or_default(),
-        "build_date": option_env!("PROFFER_BUILD_DATE").unwrap_or_default(),
-        "build_time": build_time.unwrap_or_default(),
-        "build_user": option_env!("PROFFER_BUILD_USER").unwrap_or_default(),
-    }))
-    .into_response()
+pub(super) async fn version(Query(asked): Query<Jsonp>) -> Response {
+    let mut body = String::new();
+    json::object(&mut body, |out| {
+        let build = about::build();
+        out.string("build_date", build.date);
+        out.double("build_time", build.time);
+        out.string("build_user", build.user);
+        out.string("git_sha", build.git_sha);
+        out.string("version", build.version);
+    });
+    written(body, asked.jsonp.as_deref()).unwrap_or_else(|refused| refused)
 }

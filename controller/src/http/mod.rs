@@ -2,11 +2,18 @@
 //!
 //! A replica that does not lead answers 307 with the leader's address, as a Mesos standby does.
 
+mod about;
+mod answer;
 mod authorize;
+mod figures;
 mod files;
 mod health;
+mod reads;
 mod redirect;
+mod state;
+mod view;
 
+pub use about::About;
 pub use authorize::Anonymous;
 
 use crate::agent_link::{Links, Standing};
@@ -14,10 +21,13 @@ use crate::auth::Reviewer;
 use crate::leader::Identity;
 use crate::metrics::Metrics;
 use crate::registry::{Registry, Watches};
+use answer::{not_allowed, text};
 use axum::Router;
-use axum::http::{StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::Response;
+use axum::routing::{MethodRouter, get};
+use files::Peer;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -46,25 +56,48 @@ pub struct Master {
     pub anonymous: Anonymous,
     /// Figures.
     pub metrics: Arc<Metrics>,
+    /// What this process says of itself.
+    pub about: Arc<About>,
 }
 
 /// Every route.
 pub fn router(master: Master) -> Router {
-    Router::new()
+    let mut router = Router::new()
         .route("/healthz", get(health::healthz))
-        .route("/health", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
-        .route("/version", get(health::version))
-        .route("/redirect", get(redirect::redirect))
-        .route("/master/redirect", get(redirect::redirect))
-        .route("/files/browse", get(files::browse))
-        .route("/files/browse.json", get(files::browse))
-        .route("/files/read", get(files::read))
-        .route("/files/read.json", get(files::read))
-        .route("/files/download", get(files::download))
-        .fallback(other)
-        .with_state(master)
+        .route("/metrics", get(health::metrics));
+    let own =
+        [("health", get(health::health)), ("version", get(health::version)), ("redirect", get(redirect::redirect))];
+    let reads = reads::READS.into_iter().map(|(name, read)| {
+        let serve =
+            move |master: State<Master>, peer: Peer, uri: Uri, headers: HeaderMap, asked: Query<reads::Asked>| {
+                reads::serve(read, master, peer, uri, headers, asked)
+            };
+        (name, get(serve).fallback(read_only))
+    });
+    for (name, method) in own.into_iter().chain(reads) {
+        router = spelled(router, name, &method);
+    }
+    router = spelled(router, "files/browse", &get(files::browse));
+    router = spelled(router, "files/read", &get(files::read));
+    router.route("/files/download", get(files::download)).fallback(other).with_state(master)
+}
+
+/// A route in every spelling that Mesos' clients use: of the master by name, and with the suffix of before Mesos 1.8.
+fn spelled(mut router: Router<Master>, name: &str, method: &MethodRouter<Master>) -> Router<Master> {
+    for path in [format!("/{name}"), format!("/{name}.json"), format!("/master/{name}"), format!("/master/{name}.json")]
+    {
+        router = router.route(&path, method.clone());
+    }
+    router
+}
+
+/// What only reads was asked to do something else.
+async fn read_only(State(master): State<Master>, method: Method, uri: Uri) -> Response {
+    match redirect::leader_only(&master, &uri) {
+        Ok(_) => not_allowed(&method, &["GET", "HEAD"]),
+        Err(elsewhere) => elsewhere,
+    }
 }
 
 /// Serves until the process ends.
@@ -73,26 +106,16 @@ pub async fn serve(master: Master, listener: TcpListener) -> std::io::Result<()>
 }
 
 /// Everything that is not there (yet).
-async fn other(axum::extract::State(master): axum::extract::State<Master>, uri: Uri) -> Response {
+async fn other(State(master): State<Master>, uri: Uri) -> Response {
     if let Err(elsewhere) = redirect::leader_only(&master, &uri) {
         return elsewhere;
     }
     text(
         StatusCode::NOT_FOUND,
         format!(
-            "404 Not Found. {} is not served by this version of Proffer. There are /version, /redirect, /files/browse, /files/read, \
-             /files/download, /metrics, /healthz and /readyz; frameworks, tasks, offers and agents are objects: kubectl get proffer -A.\n",
+            "404 Not Found. {} is not served by this version of Proffer. docs/mesos-api.md lists what is; frameworks, tasks, \
+             offers and agents are also objects: kubectl get proffer -A.\n",
             uri.path()
         ),
     )
-}
-
-/// A plain text for a person, which no browser takes for anything else.
-fn text(status: StatusCode, text: impl Into<String>) -> Response {
-    (
-        status,
-        [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")],
-        text.into(),
-    )
-        .into_response()
 }

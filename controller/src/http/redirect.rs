@@ -1,6 +1,7 @@
 //! The way to the leader, as Mesos' standbys tell it.
 
-use super::{Master, text};
+use super::Master;
+use super::answer::text;
 use crate::agent_link::Standing;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};

@@ -39,13 +39,19 @@ pub fn status(record: &TaskRecord, before: Option<&TaskStatus>, now: Timestamp) 
     }
 }
 
+/// Mesos' state for an object's; `None` for a task of which nothing was decided yet.
+#[must_use]
+pub fn mesos_state(state: ObjectState) -> Option<TaskState> {
+    TaskState::ALL.iter().copied().find(|&one| object_state(Some(one)) == state)
+}
+
 /// The record that a status was written from; `None` if no leader ever wrote one.
 #[must_use]
 pub fn record(status: &TaskStatus) -> Option<TaskRecord> {
     let epoch = u64::try_from(status.master_epoch?).ok()?;
     Some(TaskRecord {
         generation: status.observed_generation.unwrap_or_default(),
-        state: TaskState::ALL.iter().copied().find(|&state| object_state(Some(state)) == status.state),
+        state: mesos_state(status.state),
         reason: status.reason.as_deref().and_then(|reason| reason.parse::<Reason>().ok()),
         message: status.message.clone().unwrap_or_default(),
         agent: status.agent.as_ref().map(|agent| PlacedOn {

@@ -6,16 +6,18 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::connect_info::MockConnectInfo;
 use axum::http::{Request, Response, StatusCode, header};
+use clap::Parser;
 use k8s_openapi::api::authentication::v1::{TokenReviewStatus, UserInfo};
 use kube::Api;
 use proffer_agent_link::v1::{self, file_reply, file_request, from_agent, from_master};
+use proffer_controller::args::Arguments;
 use proffer_controller::auth::Reviewer;
-use proffer_controller::http::{Anonymous, Master, router};
+use proffer_controller::http::{About, Anonymous, Master, router};
 use proffer_controller::leader::Identity;
 use proffer_controller::metrics::Metrics;
 use proffer_controller::registry::{Registry, Watches};
-use proffer_crds::Task;
-use proffer_master::ObjectKey;
+use proffer_crds::{Agent, Framework, Offer, Task};
+use proffer_master::{ObjectKey, Time};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,25 +29,37 @@ const SANDBOX: &str = "/var/lib/proffer/slaves/a1/t1";
 
 /// HTTP of a replica, asked by somebody from this address.
 async fn http(replica: &Replica, peer: &str, anonymous: Anonymous) -> (Router, Arc<Registry>) {
+    let master = master(replica, anonymous).await;
+    let registry = Arc::clone(&master.registry);
+    let peer: SocketAddr = peer.parse().unwrap();
+    (router(master).layer(MockConnectInfo(peer)), registry)
+}
+
+/// What the handlers of a replica need, with all its watches synced.
+pub(crate) async fn master(replica: &Replica, anonymous: Anonymous) -> Master {
     let server: &ApiServer = &replica.server;
     let (registry, client, metrics) = (Registry::new(), server.client(), Arc::new(Metrics::new()));
     let mut watches = Watches::new(Arc::clone(&registry), Arc::clone(&metrics), Duration::from_secs(30));
+    watches.start::<Framework>(&client, Api::all(client.clone()), None);
     watches.start::<Task>(&client, Api::all(client.clone()), None);
+    watches.start::<Offer>(&client, Api::all(client.clone()), None);
+    watches.start::<Agent>(&client, Api::all(client.clone()), None);
     watches.synced().await;
-    let master = Master {
+    let about = About::new(Time(1_795_364_528_431_522), &Arguments::parse_from(["proffer-controller"]).run);
+    about.elected(Time(1_795_364_528_432_953));
+    Master {
         me: Identity::new("me", "10.0.0.1".parse().unwrap()),
         standing: replica.standing.subscribe(),
         holder: replica.holder.subscribe(),
         port: 5050,
         watches,
-        registry: Arc::clone(&registry),
+        registry,
         links: Arc::clone(&replica.links),
         reviewer: Arc::new(Reviewer::new(client)),
         anonymous,
         metrics,
-    };
-    let peer: SocketAddr = peer.parse().unwrap();
-    (router(master).layer(MockConnectInfo(peer)), registry)
+        about: Arc::new(about),
+    }
 }
 
 async fn get(router: &Router, path: &str, token: Option<&str>) -> (StatusCode, Response<()>, String) {
@@ -68,7 +82,7 @@ fn task() -> serde_json::Value {
     })
 }
 
-fn user(server: &ApiServer, token: &str) {
+pub(crate) fn user(server: &ApiServer, token: &str) {
     let user = UserInfo { username: Some(token.to_owned()), ..UserInfo::default() };
     server.token(
         token,
@@ -110,7 +124,7 @@ async fn serve_stdout(mut agent: TestAgent, content: Vec<u8>) {
     }
 }
 
-const LOOPBACK: Anonymous = Anonymous { loopback: true, everybody: false };
+pub(crate) const LOOPBACK: Anonymous = Anonymous { loopback: true, everybody: false };
 
 #[tokio::test]
 async fn a_standby_sends_everybody_to_the_leader() {

@@ -7,5 +7,6 @@ mod api_server;
 mod election;
 mod files;
 mod link;
+mod operator;
 mod watching;
 mod writing;

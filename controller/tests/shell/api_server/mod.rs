@@ -101,6 +101,11 @@ impl ApiServer {
         self.lock().allowed.push(format!("{user}@{namespace}"));
     }
 
+    /// Lets a user list objects of a namespace, or of all if it is empty.
+    pub(crate) fn allow_list(&self, user: &str, namespace: &str, plural: &str) {
+        self.lock().allowed.push(format!("{user}@{namespace} lists {plural}"));
+    }
+
     /// Method and path of every request but watches and lists, since the last call.
     pub(crate) fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.lock().requests)

@@ -80,11 +80,13 @@ fn carry_out(state: &mut State, method: &Method, target: &Target, body: &Value) 
         }
         "subjectaccessreviews" => {
             let spec = &body["spec"];
-            let asked = format!(
-                "{}@{}",
-                spec["user"].as_str().unwrap_or_default(),
-                spec["resourceAttributes"]["namespace"].as_str().unwrap_or_default()
-            );
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let what = &spec["resourceAttributes"];
+            let asked = if what["verb"] == "list" {
+                format!("{}@{} lists {}", text(&spec["user"]), text(&what["namespace"]), text(&what["resource"]))
+            } else {
+                format!("{}@{}", text(&spec["user"]), text(&what["namespace"]))
+            };
             return Ok(json!({"metadata": {}, "spec": spec, "status": {"allowed": state.allowed.contains(&asked)}}));
         }
         _ => {}

@@ -1,0 +1,196 @@
+//! Frameworks, tasks, offers and agents in the JSON of Mesos' unversioned endpoints, written straight from the objects.
+//!
+//! Fields and their order are those of a Mesos 1.11 master. What a Mesos without the feature would say is said of what
+//! Proffer does not have: no executors, nothing reserved, no GPUs.
+
+use super::view::{
+    AGENT_CAPABILITIES, AGENT_PORT, AgentView, FRAMEWORK_CAPABILITIES, FrameworkView, OfferView, TaskView,
+};
+use proffer_mesos_api::json::{ArrayWriter, ObjectWriter, ValueWriter};
+use proffer_resources::Resources;
+
+/// Resources as Mesos' model has them: the four scalars always, ports if there are any.
+pub(super) fn resources(out: ValueWriter<'_>, resources: &Resources) {
+    out.object(|out| {
+        out.double("disk", resources.disk.to_float());
+        out.double("mem", resources.mem.to_float());
+        out.double("gpus", 0.0);
+        out.double("cpus", resources.cpus.to_float());
+        if !resources.ports.is_empty() {
+            out.string("ports", &resources.ports.to_string());
+        }
+    });
+}
+
+/// The scalars of resources of which there is something.
+pub(super) fn quantities(out: ValueWriter<'_>, resources: &Resources) {
+    out.object(|out| {
+        for (name, amount) in [("cpus", resources.cpus), ("disk", resources.disk), ("mem", resources.mem)] {
+            if !amount.is_zero() {
+                out.double(name, amount.to_float());
+            }
+        }
+    });
+}
+
+/// Resources one by one, as messages.
+fn resources_full(out: &mut ArrayWriter<'_>, resources: &Resources, allocated: bool) {
+    let mut one = |name: &str, kind: &str, value: &dyn Fn(&mut ObjectWriter<'_>)| {
+        out.object(|out| {
+            out.string("name", name);
+            out.string("type", kind);
+            value(out);
+            out.string("role", "*");
+            if allocated {
+                out.object("allocation_info", |out| out.string("role", "*"));
+            }
+        });
+    };
+    for (name, amount) in [("cpus", resources.cpus), ("mem", resources.mem), ("disk", resources.disk)] {
+        if !amount.is_zero() {
+            one(name, "SCALAR", &|out| out.object("scalar", |out| out.double("value", amount.to_float())));
+        }
+    }
+    if !resources.ports.is_empty() {
+        one("ports", "RANGES", &|out| {
+            out.object("ranges", |out| {
+                out.array("range", |out| {
+                    for &(begin, end) in resources.ports.as_pairs() {
+                        out.object(|out| {
+                            out.unsigned("begin", begin);
+                            out.unsigned("end", end);
+                        });
+                    }
+                });
+            });
+        });
+    }
+}
+
+/// A task.
+pub(super) fn task(out: &mut ObjectWriter<'_>, framework: &FrameworkView<'_>, task: &TaskView<'_>) {
+    out.string("id", task.id);
+    out.string("name", task.id);
+    out.string("framework_id", framework.id);
+    // A command task has no executor of its own, for which Mesos writes an empty ID.
+    out.string("executor_id", "");
+    out.string("slave_id", &task.agent.id);
+    out.string("state", task.state.as_mesos());
+    resources(out.value("resources"), &task.resources);
+    let mut limits = task.limits().peekable();
+    if limits.peek().is_some() {
+        out.object("limits", |out| limits.for_each(|(name, limit)| out.double(name, limit.to_float())));
+    }
+    out.string("role", framework.role());
+    out.array("statuses", |out| {
+        for moment in task.moments() {
+            out.object(|out| {
+                out.string("state", moment.state.as_mesos());
+                out.double("timestamp", moment.timestamp);
+                container_status(out, task);
+            });
+        }
+    });
+    if let Some(user) = &task.object.spec.user {
+        out.string("user", user);
+    }
+}
+
+fn container_status(out: &mut ObjectWriter<'_>, task: &TaskView<'_>) {
+    out.object("container_status", |out| {
+        out.object("container_id", |out| out.string("value", task.container));
+        if let Some(address) = &task.agent.address {
+            out.array("network_infos", |out| {
+                out.object(|out| {
+                    out.array("ip_addresses", |out| {
+                        out.object(|out| {
+                            out.string("protocol", if address.contains(':') { "IPv6" } else { "IPv4" });
+                            out.string("ip_address", address);
+                        });
+                    });
+                });
+            });
+        }
+    });
+}
+
+/// What `/state-summary` also has of a framework.
+pub(super) fn framework_summary(out: &mut ObjectWriter<'_>, framework: &FrameworkView<'_>) {
+    out.string("id", framework.id);
+    out.string("name", framework.name);
+    resources(out.value("used_resources"), &framework.used());
+    resources(out.value("offered_resources"), &framework.offered());
+    out.array("capabilities", |out| FRAMEWORK_CAPABILITIES.iter().for_each(|name| out.string(name)));
+    out.string("hostname", "");
+    out.string("webui_url", "");
+    out.bool("active", framework.active);
+    out.bool("connected", framework.active);
+    out.bool("recovered", false);
+}
+
+/// A framework with everything of it.
+pub(super) fn framework(out: &mut ObjectWriter<'_>, framework: &FrameworkView<'_>) {
+    framework_summary(out, framework);
+    // Tasks run as nobody unless they say otherwise.
+    out.string("user", "nobody");
+    out.double("failover_timeout", 0.0);
+    // Agents checkpoint every task.
+    out.bool("checkpoint", true);
+    out.double("registered_time", framework.registered);
+    out.double("unregistered_time", 0.0);
+    resources(out.value("resources"), &framework.used().plus(&framework.offered()));
+    out.array("roles", |out| framework.object.spec.roles.iter().for_each(|role| out.string(role)));
+    out.array("tasks", |out| framework.live_tasks().for_each(|one| out.object(|out| task(out, framework, one))));
+    out.array("unreachable_tasks", |out| {
+        framework.unreachable_tasks().for_each(|one| out.object(|out| task(out, framework, one)));
+    });
+    out.array("completed_tasks", |out| {
+        framework.completed_tasks().for_each(|one| out.object(|out| task(out, framework, one)));
+    });
+    out.array("offers", |out| framework.offers.iter().for_each(|one| out.object(|out| offer(out, framework, one))));
+    out.array("executors", |_| {});
+    out.object("offer_constraints", |_| {});
+}
+
+fn offer(out: &mut ObjectWriter<'_>, framework: &FrameworkView<'_>, offer: &OfferView<'_>) {
+    out.string("id", offer.id);
+    out.string("framework_id", framework.id);
+    out.object("allocation_info", |out| out.string("role", &offer.terms.role));
+    out.string("slave_id", &offer.terms.agent.id);
+    resources(out.value("resources"), &offer.resources);
+}
+
+/// An agent, as `/state` has it.
+pub(super) fn agent(out: &mut ObjectWriter<'_>, agent: &AgentView<'_>) {
+    recovered_agent(out, agent);
+    out.string("pid", &agent.pid());
+    out.double("registered_time", agent.registered);
+    resources(out.value("resources"), &agent.total);
+    resources(out.value("used_resources"), &agent.used);
+    resources(out.value("offered_resources"), &agent.offered);
+    out.object("reserved_resources", |_| {});
+    resources(out.value("unreserved_resources"), &agent.total);
+    out.bool("active", agent.active);
+    out.bool("deactivated", agent.object.spec.deactivated);
+    out.string("version", agent.version());
+    out.array("capabilities", |out| AGENT_CAPABILITIES.iter().for_each(|name| out.string(name)));
+}
+
+/// An agent, as `/slaves` has it: with its resources one by one.
+pub(super) fn agent_full(out: &mut ObjectWriter<'_>, one: &AgentView<'_>) {
+    agent(out, one);
+    out.object("reserved_resources_full", |_| {});
+    out.array("unreserved_resources_full", |out| resources_full(out, &one.total, false));
+    out.array("used_resources_full", |out| resources_full(out, &one.used, true));
+    out.array("offered_resources_full", |out| resources_full(out, &one.offered, true));
+}
+
+/// An agent that has not come to this leader yet: what is known of it without asking it.
+pub(super) fn recovered_agent(out: &mut ObjectWriter<'_>, agent: &AgentView<'_>) {
+    out.string("id", agent.id);
+    out.string("hostname", agent.name);
+    out.unsigned("port", AGENT_PORT.into());
+    out.object("attributes", |out| {
+        agent.object.spec.attributes.iter().for_each(|(name, value)| out.string(name, value));
+    });
+}

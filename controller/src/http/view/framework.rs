@@ -1,0 +1,157 @@
+//! A framework, its offers and its roles as Mesos' API tells them.
+
+use super::{Sum, TaskView, View, created, namespace};
+use crate::registry::Entry;
+use proffer_crds::{Framework, Offer, OfferPhase, OfferTerms};
+use proffer_master::Epoch;
+use proffer_mesos_api::TaskState;
+use proffer_resources::Resources;
+use proffer_resources::quantity::{parse_bytes_as_mib, parse_cpu};
+use std::collections::BTreeMap;
+
+/// What a framework of objects can do: it has several roles, is told of killing and of partitions.
+pub(in crate::http) const FRAMEWORK_CAPABILITIES: [&str; 3] = ["TASK_KILLING_STATE", "PARTITION_AWARE", "MULTI_ROLE"];
+
+/// A framework that the master knows.
+pub(in crate::http) struct FrameworkView<'a> {
+    /// Its ID in Mesos' API.
+    pub(in crate::http) id: &'a str,
+    /// Its name.
+    pub(in crate::http) name: &'a str,
+    /// Its object.
+    pub(in crate::http) object: &'a Framework,
+    /// When it registered: when its object was made, in seconds since 1970.
+    pub(in crate::http) registered: f64,
+    /// Whether it goes on: its object is not being deleted.
+    pub(in crate::http) active: bool,
+    /// Its tasks that the caller may see.
+    pub(in crate::http) tasks: Vec<TaskView<'a>>,
+    /// Its outstanding offers that are objects.
+    pub(in crate::http) offers: Vec<OfferView<'a>>,
+    /// What all its tasks hold.
+    pub(super) used: Sum,
+    /// What is offered to it.
+    pub(super) offered: Sum,
+    namespace: &'a str,
+}
+
+impl<'a> FrameworkView<'a> {
+    /// The framework of an object; nothing if the master did not take it in yet.
+    pub(super) fn new(entry: &'a Entry<Framework>) -> Option<Self> {
+        let (object, meta) = (entry.value().ok()?, entry.meta());
+        Some(Self {
+            id: object.status.as_ref()?.framework_id.as_deref()?,
+            name: meta.name.as_deref()?,
+            object,
+            registered: created(meta),
+            active: meta.deletion_timestamp.is_none(),
+            tasks: Vec::new(),
+            offers: Vec::new(),
+            used: Sum::default(),
+            offered: Sum::default(),
+            namespace: namespace(meta),
+        })
+    }
+
+    /// Namespace and name.
+    pub(super) fn key(&self) -> (&'a str, &'a str) {
+        (self.namespace, self.name)
+    }
+
+    /// What its tasks hold.
+    pub(in crate::http) fn used(&self) -> Resources {
+        self.used.total()
+    }
+
+    /// What is offered to it.
+    pub(in crate::http) fn offered(&self) -> Resources {
+        self.offered.total()
+    }
+
+    /// The role of its tasks and offers: the first it has, until frameworks have several.
+    pub(in crate::http) fn role(&self) -> &'a str {
+        self.object.spec.roles.first().map_or("*", String::as_str)
+    }
+
+    /// Its tasks that run or may run.
+    pub(in crate::http) fn live_tasks(&self) -> impl Iterator<Item = &TaskView<'a>> {
+        self.tasks.iter().filter(|task| task.holds_resources())
+    }
+
+    /// Its tasks on agents that cannot be reached.
+    pub(in crate::http) fn unreachable_tasks(&self) -> impl Iterator<Item = &TaskView<'a>> {
+        self.tasks.iter().filter(|task| task.state == TaskState::Unreachable)
+    }
+
+    /// Its tasks that ended.
+    pub(in crate::http) fn completed_tasks(&self) -> impl Iterator<Item = &TaskView<'a>> {
+        self.tasks.iter().filter(|task| task.state.is_terminal())
+    }
+}
+
+/// An offer that waits for a reply.
+pub(in crate::http) struct OfferView<'a> {
+    /// Its ID: the object's name.
+    pub(in crate::http) id: &'a str,
+    /// What is offered to whom.
+    pub(in crate::http) terms: &'a OfferTerms,
+    /// The resources.
+    pub(in crate::http) resources: Resources,
+}
+
+impl<'a> OfferView<'a> {
+    /// The offer of an object; nothing if it is not outstanding, or another leader's.
+    pub(super) fn new(entry: &'a Entry<Offer>, epoch: Epoch) -> Option<Self> {
+        let object = entry.value().ok()?;
+        let terms = &object.spec.terms;
+        let phase = object.status.as_ref().and_then(|status| status.phase).unwrap_or(OfferPhase::Outstanding);
+        if phase != OfferPhase::Outstanding || u64::try_from(terms.master_epoch) != Ok(epoch.0) {
+            return None;
+        }
+        let offered = &terms.resources;
+        let resources = Resources {
+            cpus: parse_cpu(&offered.cpu).unwrap_or_default(),
+            mem: parse_bytes_as_mib(&offered.memory).unwrap_or_default(),
+            disk: parse_bytes_as_mib(&offered.disk).unwrap_or_default(),
+            ports: offered.ports.parse().unwrap_or_default(),
+        };
+        Some(Self { id: entry.meta().name.as_deref()?, terms, resources })
+    }
+}
+
+/// A role that frameworks have.
+#[derive(Default)]
+pub(in crate::http) struct RoleView<'a> {
+    /// The IDs of its frameworks.
+    pub(in crate::http) frameworks: Vec<&'a str>,
+    allocated: Sum,
+    offered: Sum,
+}
+
+impl RoleView<'_> {
+    /// What tasks hold in it.
+    pub(in crate::http) fn allocated(&self) -> Resources {
+        self.allocated.total()
+    }
+
+    /// What is offered in it.
+    pub(in crate::http) fn offered(&self) -> Resources {
+        self.offered.total()
+    }
+}
+
+impl<'a> View<'a> {
+    /// The roles of the frameworks that may be seen, by their names.
+    pub(in crate::http) fn roles(&self) -> BTreeMap<&'a str, RoleView<'a>> {
+        let mut roles: BTreeMap<&'a str, RoleView<'a>> = BTreeMap::new();
+        for framework in &self.frameworks {
+            for role in &framework.object.spec.roles {
+                roles.entry(role).or_default().frameworks.push(framework.id);
+            }
+            let role = roles.entry(framework.role()).or_default();
+            role.allocated.add(&framework.used());
+            role.offered.add(&framework.offered());
+        }
+        roles
+    }
+}

@@ -1,0 +1,150 @@
+//! What a caller may see of the cluster, read from the registry at one moment.
+//!
+//! A [`Snapshot`] holds on to the objects; a [`View`] of it has them sorted as Mesos' master does: frameworks with their
+//! tasks and offers, agents with what is used of them. Nothing is copied but numbers.
+
+mod agent;
+mod framework;
+mod task;
+
+pub(super) use agent::{AGENT_CAPABILITIES, AGENT_PORT, AgentView, Membership};
+pub(super) use framework::{FRAMEWORK_CAPABILITIES, FrameworkView, OfferView};
+pub(super) use task::TaskView;
+
+use super::authorize::Sight;
+use crate::registry::{Entry, Registry};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use proffer_crds::{Agent, Framework, Offer, Task};
+use proffer_master::Epoch;
+use proffer_resources::{Amount, Ranges, Resources};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The objects of one moment.
+pub(super) struct Snapshot {
+    frameworks: Vec<Arc<Entry<Framework>>>,
+    tasks: Vec<Arc<Entry<Task>>>,
+    offers: Vec<Arc<Entry<Offer>>>,
+    agents: Vec<Arc<Entry<Agent>>>,
+    /// Offers of other leaders are void.
+    epoch: Epoch,
+}
+
+impl Snapshot {
+    /// What the registry has now. Tasks are read last: a task whose framework is not there yet is left out.
+    pub(super) fn take(registry: &Registry, epoch: Epoch) -> Self {
+        let (agents, frameworks, offers) = (registry.all(), registry.all(), registry.all());
+        Self { frameworks, tasks: registry.all(), offers, agents, epoch }
+    }
+
+    /// The namespaces that frameworks are in, each once, in order.
+    pub(super) fn namespaces(registry: &Registry) -> Vec<String> {
+        let mut namespaces: Vec<String> =
+            registry.all::<Framework>().iter().map(|entry| namespace(entry.meta()).to_owned()).collect();
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        namespaces
+    }
+}
+
+/// What one caller may see of a snapshot.
+pub(super) struct View<'a> {
+    /// Frameworks that the master knows, in the order of their names.
+    pub(super) frameworks: Vec<FrameworkView<'a>>,
+    /// Agents, in the order of their names.
+    pub(super) agents: Vec<AgentView<'a>>,
+}
+
+impl<'a> View<'a> {
+    /// What may be seen of `snapshot`. What agents and frameworks hold counts all their tasks, also those that the
+    /// caller may not see, as in Mesos.
+    pub(super) fn of(snapshot: &'a Snapshot, sight: &Sight) -> Self {
+        let mut used: HashMap<&str, Sum> = HashMap::new();
+        let mut offered: HashMap<&str, Sum> = HashMap::new();
+        let mut frameworks: Vec<FrameworkView<'a>> =
+            snapshot.frameworks.iter().filter_map(|entry| FrameworkView::new(entry)).collect();
+        let index: HashMap<(&str, &str), usize> =
+            frameworks.iter().enumerate().map(|(index, framework)| (framework.key(), index)).collect();
+        for entry in &snapshot.tasks {
+            let Ok(object) = entry.value() else { continue };
+            let key = (namespace(entry.meta()), object.spec.framework_ref.name.as_str());
+            let Some(framework) = index.get(&key).and_then(|&index| frameworks.get_mut(index)) else { continue };
+            let Some(task) = TaskView::new(entry.meta(), object) else { continue };
+            if task.holds_resources() {
+                used.entry(task.agent.name.as_str()).or_default().add(&task.resources);
+                framework.used.add(&task.resources);
+            }
+            if sight.tasks.contains(key.0) {
+                framework.tasks.push(task);
+            }
+        }
+        for entry in &snapshot.offers {
+            let Some(offer) = OfferView::new(entry, snapshot.epoch) else { continue };
+            let key = (namespace(entry.meta()), offer.terms.framework.as_str());
+            let Some(framework) = index.get(&key).and_then(|&index| frameworks.get_mut(index)) else { continue };
+            offered.entry(offer.terms.agent.name.as_str()).or_default().add(&offer.resources);
+            framework.offered.add(&offer.resources);
+            framework.offers.push(offer);
+        }
+        frameworks.retain(|framework| sight.frameworks.contains(framework.key().0));
+        let agents = if sight.agents { snapshot.agents.as_slice() } else { &[] };
+        let agents = agents
+            .iter()
+            .filter_map(|entry| {
+                let name = entry.meta().name.as_deref().unwrap_or_default();
+                let sum = |sums: &mut HashMap<&str, Sum>| sums.remove(name).unwrap_or_default().total();
+                AgentView::new(entry, sum(&mut used), sum(&mut offered))
+            })
+            .collect();
+        Self { frameworks, agents }
+    }
+
+    /// Agents of this membership.
+    pub(super) fn agents_that_are(&self, membership: Membership) -> impl Iterator<Item = &AgentView<'a>> {
+        self.agents.iter().filter(move |agent| agent.membership == membership)
+    }
+
+    /// Every task that may be seen.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = (&FrameworkView<'a>, &TaskView<'a>)> {
+        self.frameworks.iter().flat_map(|framework| framework.tasks.iter().map(move |task| (framework, task)))
+    }
+}
+
+/// Adds resources up. Ports are gathered first and made a set once.
+#[derive(Default)]
+pub(super) struct Sum {
+    cpus: Amount,
+    mem: Amount,
+    disk: Amount,
+    ports: Vec<(u64, u64)>,
+}
+
+impl Sum {
+    fn add(&mut self, resources: &Resources) {
+        self.cpus = self.cpus.plus(resources.cpus);
+        self.mem = self.mem.plus(resources.mem);
+        self.disk = self.disk.plus(resources.disk);
+        self.ports.extend_from_slice(resources.ports.as_pairs());
+    }
+
+    /// The sum.
+    pub(super) fn total(&self) -> Resources {
+        Resources {
+            cpus: self.cpus,
+            mem: self.mem,
+            disk: self.disk,
+            ports: self.ports.iter().copied().collect::<Ranges>(),
+        }
+    }
+}
+
+/// The namespace in some metadata; empty for kinds of the cluster.
+fn namespace(meta: &ObjectMeta) -> &str {
+    meta.namespace.as_deref().unwrap_or_default()
+}
+
+/// When an object was made, in seconds since 1970; 0 if it does not say.
+#[allow(clippy::cast_precision_loss, reason = "whole seconds, which a double holds exactly")]
+fn created(meta: &ObjectMeta) -> f64 {
+    meta.creation_timestamp.as_ref().map_or(0.0, |time| time.0.as_second() as f64)
+}

@@ -1,0 +1,89 @@
+//! A task as Mesos' API tells it.
+
+use super::super::about::seconds;
+use crate::clock::from_text;
+use crate::records;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use proffer_crds::{Task, TaskAgent, TaskStatus};
+use proffer_mesos_api::TaskState;
+use proffer_resources::quantity::{parse_bytes_as_mib, parse_cpu};
+use proffer_resources::{Amount, Ranges, Resources};
+
+/// A task that was accepted: it has an agent. What still waits for resources is not known to a Mesos master either.
+pub(in crate::http) struct TaskView<'a> {
+    /// Its ID, which is the object's name.
+    pub(in crate::http) id: &'a str,
+    /// Its object.
+    pub(in crate::http) object: &'a Task,
+    /// Its container's ID: the object's UID, by which the agent names sandbox and cgroup.
+    pub(in crate::http) container: &'a str,
+    /// Where it runs or ran.
+    pub(in crate::http) agent: &'a TaskAgent,
+    /// Its state.
+    pub(in crate::http) state: TaskState,
+    /// What it was given.
+    pub(in crate::http) resources: Resources,
+    status: &'a TaskStatus,
+}
+
+/// One status update, as far as its object remembers it.
+pub(in crate::http) struct Moment {
+    /// The state that it told.
+    pub(in crate::http) state: TaskState,
+    /// When, in seconds since 1970.
+    pub(in crate::http) timestamp: f64,
+}
+
+impl<'a> TaskView<'a> {
+    /// The task of an object; nothing if it was not accepted yet.
+    pub(super) fn new(meta: &'a ObjectMeta, object: &'a Task) -> Option<Self> {
+        let status = object.status.as_ref()?;
+        let agent = status.agent.as_ref()?;
+        let state = records::task::mesos_state(status.state)?;
+        let asked = &object.spec.resources;
+        let resources = Resources {
+            cpus: parse_cpu(&asked.cpu.0).unwrap_or_default(),
+            mem: parse_bytes_as_mib(&asked.memory.0).unwrap_or_default(),
+            disk: asked.disk.as_ref().and_then(|disk| parse_bytes_as_mib(&disk.0).ok()).unwrap_or_default(),
+            ports: status
+                .ports
+                .iter()
+                .filter_map(|&port| u64::try_from(port).ok())
+                .map(|port| (port, port))
+                .collect::<Ranges>(),
+        };
+        Some(Self {
+            id: meta.name.as_deref().unwrap_or_default(),
+            object,
+            container: meta.uid.as_deref().unwrap_or_default(),
+            agent,
+            state,
+            resources,
+            status,
+        })
+    }
+
+    /// Whether its resources are taken on its agent.
+    pub(in crate::http) fn holds_resources(&self) -> bool {
+        !self.state.is_terminal() && self.state != TaskState::Unreachable
+    }
+
+    /// Its status updates, oldest first: those whose times the object has, which are that it ran and that it ended.
+    pub(in crate::http) fn moments(&self) -> impl Iterator<Item = Moment> {
+        let times = &self.status.times;
+        let at = |text: Option<&String>| text.and_then(|text| from_text(text)).map(seconds);
+        let ran = at(times.running.as_ref()).map(|timestamp| Moment { state: TaskState::Running, timestamp });
+        let ended = at(times.completed.as_ref())
+            .filter(|_| self.state.is_terminal())
+            .map(|timestamp| Moment { state: self.state, timestamp });
+        ran.into_iter().chain(ended)
+    }
+
+    /// Its upper bounds by Mesos' resource names, in cores and MiB.
+    pub(in crate::http) fn limits(&self) -> impl Iterator<Item = (&'static str, Amount)> {
+        let limits = self.object.spec.limits.as_ref();
+        let cpus = limits.and_then(|limits| parse_cpu(&limits.cpu.as_ref()?.0).ok());
+        let mem = limits.and_then(|limits| parse_bytes_as_mib(&limits.memory.as_ref()?.0).ok());
+        [("cpus", cpus), ("mem", mem)].into_iter().filter_map(|(name, limit)| Some((name, limit?)))
+    }
+}

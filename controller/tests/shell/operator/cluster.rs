@@ -1,0 +1,194 @@
+//! A small cluster as objects, and HTTP of its leader on a real socket.
+
+use crate::api_server::eventually;
+use crate::files::master;
+use crate::link::Replica;
+use proffer_controller::http::{Anonymous, serve};
+use proffer_controller::runner::Arrived;
+use proffer_crds::{Agent, Framework, Offer, Task};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+/// HTTP of a replica.
+pub(super) struct Served {
+    /// The replica.
+    pub(super) replica: Replica,
+    address: SocketAddr,
+    _events: Option<mpsc::Receiver<Arrived>>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Its status.
+    pub(super) status: u16,
+    /// Its headers, by their names in lower case.
+    pub(super) headers: HashMap<String, String>,
+    /// Its body.
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as text.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+
+    /// The body as JSON.
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+}
+
+impl Served {
+    /// The leader of the cluster below.
+    pub(super) async fn leader(anonymous: Anonymous) -> Self {
+        Self::start(anonymous, true).await
+    }
+
+    /// A standby.
+    pub(super) async fn standby() -> Self {
+        Self::start(Anonymous { loopback: true, everybody: false }, false).await
+    }
+
+    async fn start(anonymous: Anonymous, leads: bool) -> Self {
+        let replica = Replica::start().await;
+        let objects = objects();
+        let count = objects.len();
+        for object in objects {
+            replica.server.put(object);
+        }
+        let master = master(&replica, anonymous).await;
+        let registry = std::sync::Arc::clone(&master.registry);
+        eventually("all objects are known", || {
+            let known = registry.count::<Framework>()
+                + registry.count::<Task>()
+                + registry.count::<Offer>()
+                + registry.count::<Agent>();
+            (known == count).then_some(())
+        })
+        .await;
+        let events = leads.then(|| replica.lead());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(master, listener));
+        Self { replica, address, _events: events }
+    }
+
+    /// GET without a token.
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &[], b"").await
+    }
+
+    /// GET with a token.
+    pub(super) async fn get_as(&self, path: &str, token: &str) -> Answer {
+        self.ask("GET", path, &[("Authorization", &format!("Bearer {token}"))], b"").await
+    }
+
+    /// Any request.
+    pub(super) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let length = body.len().to_string();
+        let sent = [("Host", "test"), ("Connection", "close"), ("Content-Length", length.as_str())];
+        let headers: String =
+            sent.iter().chain(headers).flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
+        let request = format!("{method} {path} HTTP/1.1\r\n{headers}\r\n");
+        stream.write_all(&[request.as_bytes(), body].concat()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers: HashMap<String, String> = lines
+            .map(|line| line.split_once(": ").unwrap())
+            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+            .collect();
+        assert!(
+            !headers.contains_key("transfer-encoding"),
+            "an answer with a length is one message to clients: {head}"
+        );
+        Answer { status, headers, body: answer[end + 4..].to_vec() }
+    }
+}
+
+/// Two frameworks in two namespaces, with tasks in several states, an offer, and agents in every standing.
+fn objects() -> Vec<Value> {
+    let ready = |status: &str, reason: &str| json!([{"type": "Ready", "status": status, "reason": reason, "message": "", "lastTransitionTime": "2026-11-22T15:40:00Z"}]);
+    let agent = |name: &str, id: &str, status: &str, reason: &str| {
+        json!({
+            "apiVersion": "proffer.dev/v1alpha1", "kind": "Agent",
+            "metadata": {"name": name, "creationTimestamp": "2026-11-22T15:40:00Z"},
+            "spec": {"attributes": {"rack": "r1"}},
+            "status": {
+                "agentId": id, "version": "0.1.0", "masterEpoch": 5, "ports": "[31000-32000]",
+                "slot": {"pod": "p", "uid": "u", "address": "10.244.1.7", "cpu": "4", "memory": "8Gi"},
+                "conditions": ready(status, reason),
+            },
+        })
+    };
+    let framework = |namespace: &str, name: &str, id: &str| {
+        json!({
+            "apiVersion": "proffer.dev/v1alpha1", "kind": "Framework",
+            "metadata": {"name": name, "namespace": namespace, "creationTimestamp": "2026-11-22T15:41:00Z"},
+            "spec": {},
+            "status": {"frameworkId": id, "masterEpoch": 5, "offers": 1, "conditions": ready("True", "Registered")},
+        })
+    };
+    let task = |namespace: &str, framework: &str, name: &str, status: Value| {
+        json!({
+            "apiVersion": "proffer.dev/v1alpha1", "kind": "Task",
+            "metadata": {"name": name, "namespace": namespace, "uid": format!("uid-of-{name}")},
+            "spec": {
+                "frameworkRef": {"name": framework}, "command": {"value": "true"}, "user": "daemon",
+                "resources": {"cpu": "100m", "memory": "32Mi"}, "limits": {"cpu": "1"},
+            },
+            "status": status,
+        })
+    };
+    let status = |state: &str, ports: &[u16], times: Value| {
+        json!({
+            "masterEpoch": 5, "state": state, "ports": ports, "times": times,
+            "agent": {"name": "node1", "id": "a1", "address": "10.244.1.7"},
+        })
+    };
+    vec![
+        agent("node1", "a1", "True", "Registered"),
+        agent("node2", "a2", "False", "NotRegistered"),
+        agent("node3", "a3", "False", "Unreachable"),
+        framework("ns", "fw", "fw-1"),
+        framework("other", "fw", "fw-2"),
+        task(
+            "ns",
+            "fw",
+            "run",
+            status("Running", &[31_000, 31_001], json!({"running": "2026-11-22T15:42:00.500000Z"})),
+        ),
+        task(
+            "ns",
+            "fw",
+            "done",
+            status(
+                "Failed",
+                &[],
+                json!({"running": "2026-11-22T15:43:00.000000Z", "completed": "2026-11-22T15:44:00.250000Z"}),
+            ),
+        ),
+        task("ns", "fw", "away", status("Unreachable", &[], json!({"running": "2026-11-22T15:41:30.000000Z"}))),
+        task("ns", "fw", "waits", json!({"masterEpoch": 5, "state": "Pending"})),
+        task("other", "fw", "theirs", status("Staging", &[], json!({}))),
+        json!({
+            "apiVersion": "proffer.dev/v1alpha1", "kind": "Offer",
+            "metadata": {"name": "offer-1", "namespace": "ns"},
+            "spec": {"terms": {
+                "framework": "fw", "agent": {"name": "node1", "id": "a1"}, "role": "*", "masterEpoch": 5,
+                "resources": {"cpu": "1", "memory": "1Gi", "disk": "0", "ports": "[31002-31003]"},
+                "expiresAt": "2026-11-22T15:50:00Z",
+            }},
+        }),
+    ]
+}

@@ -1,0 +1,5 @@
+//! Mesos' operator endpoints over real sockets, compared with what a real Mesos answered.
+
+mod cluster;
+mod reads;
+mod shape;
