@@ -94,6 +94,9 @@ const TASK_STATES: [(&str, TaskState); 13] = [
     ("unreachable", TaskState::Unreachable),
 ];
 
+/// One scalar of some resources.
+type Part = fn(&Resources) -> Amount;
+
 /// Every figure, by its name.
 pub(super) fn figures(master: &Master, view: &View<'_>) -> BTreeMap<String, f64> {
     let mut figures = BTreeMap::new();
@@ -156,10 +159,10 @@ fn never(figures: &mut BTreeMap<String, f64>) {
 
 fn of_resources(figures: &mut BTreeMap<String, f64>, view: &View<'_>) {
     let registered = || view.agents_that_are(Membership::Registered);
-    let sum = |amount: fn(&Resources) -> Amount, of: &dyn Fn(&Resources, &Resources) -> Resources| {
+    let sum = |amount: Part, of: &dyn Fn(&Resources, &Resources) -> Resources| {
         registered().fold(Amount::ZERO, |sum, agent| sum.plus(amount(&of(&agent.used, &agent.offered)))).to_float()
     };
-    let kinds: [(&str, fn(&Resources) -> Amount); 4] =
+    let kinds: [(&str, Part); 4] =
         [("cpus", |of| of.cpus), ("mem", |of| of.mem), ("disk", |of| of.disk), ("gpus", |_| Amount::ZERO)];
     let mut dominant = 0.0_f64;
     for (name, amount) in kinds {
