@@ -4,6 +4,7 @@
 
 mod about;
 mod answer;
+mod api;
 mod authorize;
 mod figures;
 mod files;
@@ -26,7 +27,7 @@ use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, any, get};
 use files::Peer;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -77,6 +78,9 @@ pub fn router(master: Master) -> Router {
     });
     for (name, method) in own.into_iter().chain(reads) {
         router = spelled(router, name, &method);
+    }
+    for path in ["/api/v1", "/api/v1/operator", "/master/api/v1", "/master/api/v1/operator"] {
+        router = router.route(path, any(api::call));
     }
     router = spelled(router, "files/browse", &get(files::browse));
     router = spelled(router, "files/read", &get(files::read));

@@ -8,7 +8,7 @@ mod framework;
 mod task;
 
 pub(super) use agent::{AGENT_CAPABILITIES, AGENT_PORT, AgentView, Membership};
-pub(super) use framework::{FRAMEWORK_CAPABILITIES, FrameworkView, OfferView};
+pub(super) use framework::{FRAMEWORK_CAPABILITIES, FrameworkView, OfferView, RoleView};
 pub(super) use task::TaskView;
 
 use super::authorize::Sight;

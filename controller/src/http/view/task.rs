@@ -5,7 +5,7 @@ use crate::clock::from_text;
 use crate::records;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use proffer_crds::{Task, TaskAgent, TaskStatus};
-use proffer_mesos_api::TaskState;
+use proffer_mesos_api::{Reason, TaskState};
 use proffer_resources::quantity::{parse_bytes_as_mib, parse_cpu};
 use proffer_resources::{Amount, Ranges, Resources};
 
@@ -77,6 +77,16 @@ impl<'a> TaskView<'a> {
             .filter(|_| self.state.is_terminal())
             .map(|timestamp| Moment { state: self.state, timestamp });
         ran.into_iter().chain(ended)
+    }
+
+    /// Why it is in its state, for a person.
+    pub(in crate::http) fn message(&self) -> Option<&'a str> {
+        self.status.message.as_deref()
+    }
+
+    /// Why it is in its state.
+    pub(in crate::http) fn reason(&self) -> Option<Reason> {
+        self.status.reason.as_deref()?.parse().ok()
     }
 
     /// Its upper bounds by Mesos' resource names, in cores and MiB.

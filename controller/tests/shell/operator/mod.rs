@@ -1,5 +1,6 @@
 //! Mesos' operator endpoints over real sockets, compared with what a real Mesos answered.
 
+mod calls;
 mod cluster;
 mod reads;
 mod shape;

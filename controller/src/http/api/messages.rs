@@ -1,0 +1,240 @@
+//! Frameworks, tasks, offers, agents and files as v1 messages.
+
+use super::super::view::{
+    AGENT_CAPABILITIES, AGENT_PORT, AgentView, FRAMEWORK_CAPABILITIES, FrameworkView, OfferView, TaskView,
+};
+use proffer_mesos_api::files::FileInfo;
+use proffer_mesos_api::v1::master::response::{get_agents, get_frameworks};
+use proffer_mesos_api::v1::{self, agent_info, framework_info, network_info, resource, task_status, value};
+use proffer_resources::Resources;
+
+/// The role of resources that are not reserved.
+const UNRESERVED: &str = "*";
+
+/// A framework's ID.
+pub(super) fn framework_id(id: &str) -> v1::FrameworkId {
+    v1::FrameworkId { value: id.to_owned() }
+}
+
+fn agent_id(id: &str) -> v1::AgentId {
+    v1::AgentId { value: id.to_owned() }
+}
+
+/// A time in seconds since 1970, to the microsecond.
+#[allow(clippy::cast_possible_truncation, reason = "a cast of a float ends at the largest number there is")]
+fn time(seconds: f64) -> v1::TimeInfo {
+    v1::TimeInfo { nanoseconds: ((seconds * 1_000_000.0).round() as i64).saturating_mul(1000) }
+}
+
+/// Resources of which there is something, with the role they are reserved for and the one they are allocated to, if the
+/// message is to have these.
+pub(super) fn resources(of: &Resources, role: Option<&str>, allocated_to: Option<&str>) -> Vec<v1::Resource> {
+    let one = |name: &str, kind: value::Type| v1::Resource {
+        name: name.to_owned(),
+        r#type: kind.into(),
+        role: role.map(str::to_owned),
+        allocation_info: allocated_to.map(|role| resource::AllocationInfo { role: Some(role.to_owned()) }),
+        ..v1::Resource::default()
+    };
+    let mut all = Vec::new();
+    for (name, amount) in [("cpus", of.cpus), ("mem", of.mem), ("disk", of.disk)] {
+        if !amount.is_zero() {
+            let scalar = Some(value::Scalar { value: amount.to_float() });
+            all.push(v1::Resource { scalar, ..one(name, value::Type::Scalar) });
+        }
+    }
+    if !of.ports.is_empty() {
+        let range = of.ports.as_pairs().iter().map(|&(begin, end)| value::Range { begin, end }).collect();
+        all.push(v1::Resource { ranges: Some(value::Ranges { range }), ..one("ports", value::Type::Ranges) });
+    }
+    all
+}
+
+/// A task.
+pub(super) fn task(framework: &FrameworkView<'_>, task: &TaskView<'_>) -> v1::Task {
+    let statuses: Vec<v1::TaskStatus> = statuses(task);
+    v1::Task {
+        name: task.id.to_owned(),
+        task_id: v1::TaskId { value: task.id.to_owned() },
+        framework_id: framework_id(framework.id),
+        agent_id: agent_id(&task.agent.id),
+        state: v1::TaskState::from(task.state).into(),
+        resources: resources(&task.resources, None, Some(framework.role())),
+        status_update_state: statuses.last().map(|status| status.state),
+        statuses,
+        user: task.object.spec.user.clone(),
+        limits: task
+            .limits()
+            .map(|(name, limit)| (name.to_owned(), value::Scalar { value: limit.to_float() }))
+            .collect(),
+        ..v1::Task::default()
+    }
+}
+
+/// What is known of its status updates. Message and reason are those of the newest.
+fn statuses(task: &TaskView<'_>) -> Vec<v1::TaskStatus> {
+    let mut statuses: Vec<v1::TaskStatus> = task
+        .moments()
+        .map(|moment| v1::TaskStatus {
+            task_id: v1::TaskId { value: task.id.to_owned() },
+            state: v1::TaskState::from(moment.state).into(),
+            // A command task's executor is part of its agent, and Mesos' speaks as an executor.
+            source: Some(task_status::Source::Executor.into()),
+            agent_id: Some(agent_id(&task.agent.id)),
+            executor_id: Some(v1::ExecutorId { value: task.id.to_owned() }),
+            timestamp: Some(moment.timestamp),
+            container_status: Some(container_status(task)),
+            ..v1::TaskStatus::default()
+        })
+        .collect();
+    let state = i32::from(v1::TaskState::from(task.state));
+    if let Some(newest) = statuses.last_mut().filter(|newest| newest.state == state) {
+        newest.message = task.message().map(str::to_owned);
+        newest.reason = task.reason().map(|reason| task_status::Reason::from(reason).into());
+    }
+    statuses
+}
+
+fn container_status(task: &TaskView<'_>) -> v1::ContainerStatus {
+    let network = |address: &String| {
+        let protocol = if address.contains(':') { network_info::Protocol::IPv6 } else { network_info::Protocol::IPv4 };
+        v1::NetworkInfo {
+            ip_addresses: vec![network_info::IpAddress {
+                protocol: Some(protocol.into()),
+                ip_address: Some(address.clone()),
+            }],
+            ..v1::NetworkInfo::default()
+        }
+    };
+    v1::ContainerStatus {
+        container_id: Some(v1::ContainerId { value: task.container.to_owned(), ..v1::ContainerId::default() }),
+        network_infos: task.agent.address.iter().map(network).collect(),
+        ..v1::ContainerStatus::default()
+    }
+}
+
+/// A framework, with its offers.
+pub(super) fn framework(framework: &FrameworkView<'_>) -> get_frameworks::Framework {
+    let capability = |name| framework_info::Capability {
+        r#type: framework_info::capability::Type::from_str_name(name).map(i32::from),
+    };
+    get_frameworks::Framework {
+        framework_info: v1::FrameworkInfo {
+            user: "nobody".to_owned(),
+            name: framework.name.to_owned(),
+            id: Some(framework_id(framework.id)),
+            failover_timeout: Some(0.0),
+            checkpoint: Some(true),
+            roles: framework.object.spec.roles.clone(),
+            hostname: Some(String::new()),
+            capabilities: FRAMEWORK_CAPABILITIES.into_iter().map(capability).collect(),
+            ..v1::FrameworkInfo::default()
+        },
+        active: framework.active,
+        connected: framework.active,
+        recovered: false,
+        registered_time: Some(time(framework.registered)),
+        reregistered_time: Some(time(framework.registered)),
+        offers: framework.offers.iter().map(|one| offer(framework, one)).collect(),
+        allocated_resources: resources(&framework.used(), Some(UNRESERVED), Some(framework.role())),
+        offered_resources: resources(&framework.offered(), Some(UNRESERVED), Some(framework.role())),
+        offer_constraints: Some(v1::scheduler::OfferConstraints::default()),
+        ..get_frameworks::Framework::default()
+    }
+}
+
+fn offer(framework: &FrameworkView<'_>, offer: &OfferView<'_>) -> v1::Offer {
+    let terms = offer.terms;
+    v1::Offer {
+        id: v1::OfferId { value: offer.id.to_owned() },
+        framework_id: framework_id(framework.id),
+        agent_id: agent_id(&terms.agent.id),
+        hostname: terms.agent.name.clone(),
+        resources: resources(&offer.resources, Some(UNRESERVED), Some(&terms.role)),
+        attributes: terms.attributes.iter().map(attribute).collect(),
+        allocation_info: Some(resource::AllocationInfo { role: Some(terms.role.clone()) }),
+        ..v1::Offer::default()
+    }
+}
+
+/// An attribute; in objects all are texts.
+fn attribute((name, text): (&String, &String)) -> v1::Attribute {
+    v1::Attribute {
+        name: name.clone(),
+        r#type: value::Type::Text.into(),
+        text: Some(value::Text { value: text.clone() }),
+        ..v1::Attribute::default()
+    }
+}
+
+/// What an agent said when it registered.
+pub(super) fn agent_info(agent: &AgentView<'_>) -> v1::AgentInfo {
+    v1::AgentInfo {
+        hostname: agent.name.to_owned(),
+        port: Some(AGENT_PORT.into()),
+        resources: resources(&agent.total, None, None),
+        attributes: agent.object.spec.attributes.iter().map(attribute).collect(),
+        id: Some(agent_id(agent.id)),
+        ..v1::AgentInfo::default()
+    }
+}
+
+/// An agent.
+pub(super) fn agent(agent: &AgentView<'_>) -> get_agents::Agent {
+    let capability =
+        |name| agent_info::Capability { r#type: agent_info::capability::Type::from_str_name(name).map(i32::from) };
+    get_agents::Agent {
+        agent_info: agent_info(agent),
+        active: agent.active,
+        deactivated: Some(agent.object.spec.deactivated),
+        version: agent.version().to_owned(),
+        pid: Some(agent.pid()),
+        registered_time: Some(time(agent.registered)),
+        total_resources: resources(&agent.total, Some(UNRESERVED), None),
+        // There is one role to allocate to.
+        allocated_resources: resources(&agent.used, Some(UNRESERVED), Some(UNRESERVED)),
+        offered_resources: resources(&agent.offered, Some(UNRESERVED), Some(UNRESERVED)),
+        capabilities: AGENT_CAPABILITIES.into_iter().map(capability).collect(),
+        ..get_agents::Agent::default()
+    }
+}
+
+/// A file.
+pub(super) fn file(file: FileInfo) -> v1::FileInfo {
+    v1::FileInfo {
+        mode: Some(mode(&file.mode)),
+        nlink: i32::try_from(file.nlink).ok(),
+        size: Some(file.size),
+        mtime: Some(time(file.mtime)),
+        uid: Some(file.uid),
+        gid: Some(file.gid),
+        path: file.path,
+    }
+}
+
+/// The number that `ls -l` writes as `text`.
+fn mode(text: &str) -> u32 {
+    let kind = match text.as_bytes().first() {
+        Some(b'd') => 0o040_000,
+        Some(b'l') => 0o120_000,
+        Some(b'p') => 0o010_000,
+        Some(b's') => 0o140_000,
+        Some(b'c') => 0o020_000,
+        Some(b'b') => 0o060_000,
+        _ => 0o100_000,
+    };
+    let bits = text.bytes().skip(1).take(9).fold(0, |bits, byte| (bits << 1) | u32::from(byte != b'-'));
+    kind | bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_are_numbers_again() {
+        for (text, number) in [("drwxr-xr-x", 0o040_755), ("-rw-r--r--", 0o100_644), ("lrwxrwxrwx", 0o120_777)] {
+            assert_eq!(mode(text), number, "{text}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The answer to each call that only reads.
+
+use super::super::about::build;
+use super::super::reads::MASTER_CAPABILITIES;
+use super::super::view::{Membership, View};
+use super::super::{Master, figures};
+use super::messages;
+use proffer_mesos_api::v1::master::call::Type;
+use proffer_mesos_api::v1::master::{Response as Reply, response};
+use proffer_mesos_api::v1::{self, master_info};
+use std::net::IpAddr;
+use tracing::level_filters::LevelFilter;
+
+/// An answer to this call that says nothing yet.
+pub(super) fn empty(kind: Type) -> Reply {
+    let kind = response::Type::from_str_name(kind.as_str_name());
+    Reply { r#type: kind.map(i32::from), ..Reply::default() }
+}
+
+/// Answers what is the same for every caller; nothing if the call is not served.
+pub(super) fn plain(master: &Master, kind: Type) -> Option<Reply> {
+    let mut reply = empty(kind);
+    match kind {
+        Type::GetHealth => reply.get_health = Some(response::GetHealth { healthy: true }),
+        Type::GetFlags => {
+            let flag = |(name, value): (&str, &str)| v1::Flag { name: name.to_owned(), value: Some(value.to_owned()) };
+            reply.get_flags = Some(response::GetFlags { flags: master.about.flags().map(flag).collect() });
+        }
+        Type::GetVersion => reply.get_version = Some(response::GetVersion { version_info: version() }),
+        Type::GetLoggingLevel => {
+            reply.get_logging_level = Some(response::GetLoggingLevel { level: logging_level() });
+        }
+        Type::GetExecutors => reply.get_executors = Some(response::GetExecutors::default()),
+        Type::GetOperations => reply.get_operations = Some(response::GetOperations::default()),
+        // A Mesos in which no weight was set does not say more.
+        Type::GetWeights => {}
+        Type::GetMaster => reply.get_master = Some(of_master(master)),
+        Type::GetMaintenanceStatus => reply.get_maintenance_status = Some(response::GetMaintenanceStatus::default()),
+        Type::GetMaintenanceSchedule => {
+            reply.get_maintenance_schedule = Some(response::GetMaintenanceSchedule::default());
+        }
+        Type::GetQuota => reply.get_quota = Some(response::GetQuota::default()),
+        _ => return None,
+    }
+    Some(reply)
+}
+
+/// Answers what depends on what the caller may see.
+pub(super) fn seen(master: &Master, kind: Type, view: &View<'_>) -> Reply {
+    let mut reply = empty(kind);
+    match kind {
+        Type::GetState => {
+            reply.get_state = Some(response::GetState {
+                get_tasks: Some(tasks(view)),
+                get_executors: Some(response::GetExecutors::default()),
+                get_frameworks: Some(frameworks(view)),
+                get_agents: Some(agents(view)),
+            });
+        }
+        Type::GetTasks => reply.get_tasks = Some(tasks(view)),
+        Type::GetFrameworks => reply.get_frameworks = Some(frameworks(view)),
+        Type::GetAgents => reply.get_agents = Some(agents(view)),
+        Type::GetRoles => reply.get_roles = Some(roles(view)),
+        Type::GetMetrics => {
+            let metric = |(name, value)| v1::Metric { name, value: Some(value) };
+            let metrics = figures::figures(master, view).into_iter().map(metric).collect();
+            reply.get_metrics = Some(response::GetMetrics { metrics });
+        }
+        _ => {}
+    }
+    reply
+}
+
+fn version() -> v1::VersionInfo {
+    let build = build();
+    v1::VersionInfo {
+        version: build.version.to_owned(),
+        build_date: Some(build.date.to_owned()),
+        build_time: Some(build.time),
+        build_user: Some(build.user.to_owned()),
+        git_sha: Some(build.git_sha.to_owned()),
+        ..v1::VersionInfo::default()
+    }
+}
+
+/// How much more than usual is logged, as glog counts it.
+fn logging_level() -> u32 {
+    match LevelFilter::current() {
+        LevelFilter::TRACE => 2,
+        LevelFilter::DEBUG => 1,
+        _ => 0,
+    }
+}
+
+fn of_master(master: &Master) -> response::GetMaster {
+    let address = master.me.address.to_string();
+    let capability =
+        |name| master_info::Capability { r#type: master_info::capability::Type::from_str_name(name).map(i32::from) };
+    response::GetMaster {
+        master_info: Some(v1::MasterInfo {
+            id: master.me.uuid.clone(),
+            // Mesos puts the four bytes into a number as they lie in memory; there is none for IPv6.
+            ip: match master.me.address {
+                IpAddr::V4(address) => u32::from_le_bytes(address.octets()),
+                IpAddr::V6(_) => 0,
+            },
+            port: master.port.into(),
+            pid: Some(master.pid()),
+            hostname: Some(address.clone()),
+            version: Some(build().version.to_owned()),
+            address: Some(v1::Address { hostname: Some(address.clone()), ip: Some(address), port: master.port.into() }),
+            capabilities: MASTER_CAPABILITIES.into_iter().map(capability).collect(),
+            ..v1::MasterInfo::default()
+        }),
+        start_time: Some(master.about.start_time()),
+        elected_time: Some(master.about.elected_time()),
+    }
+}
+
+fn tasks(view: &View<'_>) -> response::GetTasks {
+    let mut tasks = response::GetTasks::default();
+    for framework in &view.frameworks {
+        tasks.tasks.extend(framework.live_tasks().map(|task| messages::task(framework, task)));
+        tasks.unreachable_tasks.extend(framework.unreachable_tasks().map(|task| messages::task(framework, task)));
+        tasks.completed_tasks.extend(framework.completed_tasks().map(|task| messages::task(framework, task)));
+    }
+    tasks
+}
+
+fn frameworks(view: &View<'_>) -> response::GetFrameworks {
+    let frameworks = view.frameworks.iter().map(messages::framework).collect();
+    response::GetFrameworks { frameworks, ..response::GetFrameworks::default() }
+}
+
+fn agents(view: &View<'_>) -> response::GetAgents {
+    response::GetAgents {
+        agents: view.agents_that_are(Membership::Registered).map(messages::agent).collect(),
+        recovered_agents: view.agents_that_are(Membership::Recovered).map(messages::agent_info).collect(),
+    }
+}
+
+fn roles(view: &View<'_>) -> response::GetRoles {
+    let role = |(name, role): (&str, super::super::view::RoleView<'_>)| v1::Role {
+        name: name.to_owned(),
+        weight: 1.0,
+        frameworks: role.frameworks.iter().map(|id| messages::framework_id(id)).collect(),
+        resources: messages::resources(&role.allocated().plus(&role.offered()), None, None),
+    };
+    response::GetRoles { roles: view.roles().into_iter().map(role).collect() }
+}
