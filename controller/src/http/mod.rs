@@ -6,12 +6,14 @@ mod about;
 mod answer;
 mod api;
 mod authorize;
+pub(crate) mod encoding;
 mod figures;
 mod files;
 mod health;
 mod reads;
 mod redirect;
 mod state;
+pub(crate) mod stream;
 mod view;
 
 pub use about::About;

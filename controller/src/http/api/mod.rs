@@ -3,13 +3,14 @@
 //! The checks, their order and their words are those of a Mesos master. A call that changes something, or asks for a
 //! stream, is answered 501.
 
-mod encoding;
 mod messages;
 mod replies;
+mod written;
 
 use super::Master;
 use super::answer::{answer, not_allowed, text};
 use super::authorize::Sight;
+use super::encoding::Encoding;
 use super::files::{Peer, grant};
 use super::reads::off_thread;
 use super::redirect::leader_only;
@@ -18,7 +19,6 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use encoding::Encoding;
 use proffer_master::Epoch;
 use proffer_mesos_api::files::MAX_READ_BYTES;
 use proffer_mesos_api::v1::master::call::Type;
@@ -101,7 +101,7 @@ impl Asked {
             Type::GetMetrics => return self.written(kind, Sight::ALL, encoding).await,
             _ => replies::plain(&self.master, kind).ok_or_else(|| not_there(kind))?,
         };
-        Ok(sent(encoding.encode(&reply), encoding))
+        Ok(sent(written::written(&reply, encoding), encoding))
     }
 
     /// Answers from the registry, on a thread that nothing else waits for.
@@ -109,7 +109,7 @@ impl Asked {
         let body = off_thread(move || {
             let snapshot = Snapshot::take(&self.master.registry, self.epoch);
             let view = View::of(&snapshot, &sight);
-            encoding.encode(&replies::seen(&self.master, kind, &view))
+            written::written(&replies::seen(&self.master, kind, &view), encoding)
         })
         .await?;
         Ok(sent(body, encoding))
