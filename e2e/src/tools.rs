@@ -22,27 +22,52 @@ const KUBERNETES_PROGRAMS: [&str; 7] =
 
 /// A Go module below `e2e/tools` and how to build its program.
 struct Tool {
+    /// The program.
     name: &'static str,
+    /// The module's directory below `e2e/tools`.
+    module: &'static str,
     package: &'static str,
     linker_flags: &'static str,
+    /// Whether it needs a C compiler, and so cannot be static.
+    cgo: bool,
 }
 
 const KUBERNETES: Tool = Tool {
     name: "kubernetes",
+    module: "kubernetes",
+    cgo: false,
     package: ".",
     linker_flags: "-s -w -X k8s.io/component-base/version.gitVersion=v1.34.4 -X k8s.io/component-base/version.gitMajor=1 \
                    -X k8s.io/component-base/version.gitMinor=34 -X k8s.io/client-go/pkg/version.gitVersion=v1.34.4",
 };
 const HELM: Tool = Tool {
     name: "helm",
+    module: "helm",
+    cgo: false,
     package: "helm.sh/helm/v3/cmd/helm",
     // Without the Kubernetes version Helm renders and checks templates as for 1.20.
     linker_flags: "-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0 \
                    -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=34 \
                    -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=34",
 };
-const COREDNS: Tool = Tool { name: "coredns", package: ".", linker_flags: "-s -w" };
-const PAUSE: Tool = Tool { name: "pause", package: ".", linker_flags: "-s -w" };
+const COREDNS: Tool = Tool { name: "coredns", module: "coredns", package: ".", linker_flags: "-s -w", cgo: false };
+const PAUSE: Tool = Tool { name: "pause", module: "pause", package: ".", linker_flags: "-s -w", cgo: false };
+/// A scheduler that runs one command.
+const MSH: Tool = Tool {
+    name: "msh",
+    module: "mesos-go",
+    package: "github.com/mesos/mesos-go/api/v1/cmd/msh",
+    linker_flags: "-s -w",
+    cgo: true,
+};
+/// A program that prints what the master's event stream tells.
+const MWATCH: Tool = Tool {
+    name: "mwatch",
+    module: "mesos-go",
+    package: "github.com/mesos/mesos-go/api/v1/cmd/mwatch",
+    linker_flags: "-s -w",
+    cgo: false,
+};
 
 /// Directories and programs of built tools.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +101,16 @@ impl Tools {
         build(&HELM, &GoVersion::find()?, steps)
     }
 
+    /// `msh`, a scheduler of mesos-go that runs one command.
+    pub fn ensure_msh(steps: &Steps) -> Result<PathBuf> {
+        build(&MSH, &GoVersion::find()?, steps)
+    }
+
+    /// `mwatch`, which prints what the master's event stream tells.
+    pub fn ensure_mwatch(steps: &Steps) -> Result<PathBuf> {
+        build(&MWATCH, &GoVersion::find()?, steps)
+    }
+
     /// The program of this name out of the Kubernetes binary, for example `kubectl`.
     #[must_use]
     pub fn program(&self, name: &str) -> PathBuf {
@@ -96,7 +131,7 @@ impl GoVersion {
 }
 
 fn build(tool: &Tool, go: &GoVersion, steps: &Steps) -> Result<PathBuf> {
-    let source = paths::workspace()?.join("e2e/tools").join(tool.name);
+    let source = paths::workspace()?.join("e2e/tools").join(tool.module);
     let directory = paths::cache()?.join("tools").join(format!("{}-{}", tool.name, identity(tool, &source, go)?));
     let binary = directory.join(tool.name);
     if binary.exists() {
@@ -107,7 +142,12 @@ fn build(tool: &Tool, go: &GoVersion, steps: &Steps) -> Result<PathBuf> {
     let unfinished = directory.join(format!("{}.{}", tool.name, std::process::id()));
     steps.step(&format!("go build {}", tool.name), || {
         let mut go = command("go", ["build", "-trimpath", "-buildvcs=false", "-ldflags", tool.linker_flags, "-o"]);
-        run(go.arg(&unfinished).arg(tool.package).current_dir(&source).env("CGO_ENABLED", "0").env_remove("GOFLAGS"))
+        run(go
+            .arg(&unfinished)
+            .arg(tool.package)
+            .current_dir(&source)
+            .env("CGO_ENABLED", if tool.cgo { "1" } else { "0" })
+            .env_remove("GOFLAGS"))
     })?;
     fs::rename(&unfinished, &binary).with_context(|| format!("cannot move {} into place", unfinished.display()))?;
     forget_old_builds(tool, &directory);
