@@ -22,12 +22,14 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Benchmark {
-    Launch(Launch),
+    /// From creating a Task to seeing it Running, and the same for a Pod on the same cluster
+    Launch(OnCluster),
+    /// Command tasks of a scheduler over the v1 HTTP API: how many a second, how soon, at what cost; and one-shot Pods
+    Tasks(OnCluster),
 }
 
-/// From creating a Task to seeing it Running, and the same for a Pod on the same cluster
 #[derive(Args)]
-struct Launch {
+struct OnCluster {
     #[command(flatten)]
     cluster: ClusterOptions,
 
@@ -46,20 +48,22 @@ struct Launch {
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.benchmark {
-        Benchmark::Launch(launch) => run_launch(launch),
+        Benchmark::Launch(options) => on_cluster("launch", options),
+        Benchmark::Tasks(options) => on_cluster("tasks", options),
     }
 }
 
-fn run_launch(launch: &Launch) -> Result<()> {
+/// Runs a benchmark of the program that measures clusters.
+fn on_cluster(name: &str, options: &OnCluster) -> Result<()> {
     let steps = Steps::on_stderr();
     let program = steps.step("cargo build --release of the benchmark", build)?;
-    let cluster = Cluster::up(&launch.cluster.options(), &steps)?;
-    install::install(&cluster, &launch.install, &[], &steps)?;
-    let mut bench = command(program, ["launch", "--pod-image", &Image::Agent.reference(launch.install.tag())]);
-    if let Some(result) = &launch.result {
+    let cluster = Cluster::up(&options.cluster.options(), &steps)?;
+    install::install(&cluster, &options.install, &[], &steps)?;
+    let mut bench = command(program, [name, "--pod-image", &Image::Agent.reference(options.install.tag())]);
+    if let Some(result) = &options.result {
         bench.arg("--result").arg(result);
     }
-    bench.args(&launch.options).env("KUBECONFIG", cluster.kubectl().kubeconfig());
+    bench.args(&options.options).env("KUBECONFIG", cluster.kubectl().kubeconfig());
     let status = bench.status().with_context(|| format!("cannot start `{}`", line(&bench)))?;
     ensure!(status.success(), "`{}` ended with {status}", line(&bench));
     Ok(())

@@ -123,7 +123,7 @@ fn print(report: &Report) {
     println!("A Task is {:.0} times faster than a Pod at p50, {:.0} times at p99.", report.ratio_p50, report.ratio_p99);
 }
 
-async fn ensure_namespace(client: &Client, name: &str) -> Result<()> {
+pub(crate) async fn ensure_namespace(client: &Client, name: &str) -> Result<()> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     if namespaces.get_opt(name).await?.is_none() {
         let namespace = Namespace {
@@ -139,7 +139,7 @@ async fn ensure_namespace(client: &Client, name: &str) -> Result<()> {
 }
 
 /// Sends every version of every object of a kind that the API server shows, with the moment at which it was seen.
-fn watch<K>(api: Api<K>) -> mpsc::Receiver<(Instant, K)>
+pub(crate) fn watch<K>(api: Api<K>) -> mpsc::Receiver<(Instant, K)>
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     K::DynamicType: Default,

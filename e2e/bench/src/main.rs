@@ -4,6 +4,7 @@
 mod hops;
 mod launch;
 mod samples;
+mod tasks;
 
 use clap::{Parser, Subcommand};
 
@@ -18,11 +19,14 @@ struct Arguments {
 enum Benchmark {
     /// From creating a Task to seeing it Running, and the same for a Pod, one at a time.
     Launch(launch::Options),
+    /// Command tasks of a scheduler over the HTTP API: rate, latency and cost, beside one-shot Pods
+    Tasks(tasks::Options),
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().benchmark {
         Benchmark::Launch(options) => launch::run(options).await,
+        Benchmark::Tasks(options) => tasks::run(options).await,
     }
 }
