@@ -4,7 +4,7 @@ use crate::agent_link::{self, Certificates, Link, Links, Standing};
 use crate::args::RunArguments;
 use crate::auth::Reviewer;
 use crate::clock::Clock;
-use crate::http::{self, About, Anonymous};
+use crate::http::{self, About, Anonymous, Subscribers};
 use crate::leader::{self, Candidacy, Election, Guard, Identity, Term};
 use crate::metrics::Metrics;
 use crate::registry::{Heard, Registry, Watches, fresh_list};
@@ -75,6 +75,7 @@ pub async fn run(args: RunArguments) -> anyhow::Result<()> {
             anonymous: Anonymous { loopback: args.http_anonymous_loopback, everybody: args.http_anonymous },
             metrics: Arc::clone(&metrics),
             about: Arc::clone(&about),
+            subscribers: Subscribers::default(),
         },
         listener,
     ));

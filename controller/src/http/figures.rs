@@ -56,13 +56,12 @@ const JUDGED: [&str; 6] = [
     "status_updates",
 ];
 /// What else does not exist here, or was not counted: `master/NAME`.
-const NONE_OF_IT: [&str; 19] = [
+const NONE_OF_IT: [&str; 18] = [
     "dropped_messages",
     "event_queue_dispatches",
     "event_queue_http_requests",
     "event_queue_messages",
     "http_cache_hits",
-    "operator_event_stream_subscribers",
     "recovery_slave_removals",
     "slave_registrations",
     "slave_removals",
@@ -123,6 +122,7 @@ pub(super) fn figures(master: &Master, view: &View<'_>) -> BTreeMap<String, f64>
     set("frameworks_disconnected", inactive);
     let offers = view.frameworks.iter().filter_map(|framework| framework.object.status.as_ref());
     set("outstanding_offers", offers.map(|status| f64::from(status.offers)).sum());
+    set("operator_event_stream_subscribers", double(master.subscribers.count()));
     of_system(&mut figures);
     figures
 }

@@ -17,6 +17,7 @@ pub(crate) mod stream;
 mod view;
 
 pub use about::About;
+pub use api::Subscribers;
 pub use authorize::Anonymous;
 
 use crate::agent_link::{Links, Standing};
@@ -61,6 +62,8 @@ pub struct Master {
     pub metrics: Arc<Metrics>,
     /// What this process says of itself.
     pub about: Arc<About>,
+    /// Who follows the operator API's events.
+    pub subscribers: Subscribers,
 }
 
 /// Every route.

@@ -13,8 +13,6 @@
 //! A reader who has stopped reading holds no more than its queue; its connection is for the listener to end
 //! (`TCP_USER_TIMEOUT`).
 
-#![allow(dead_code, reason = "its users come with the next changes")]
-
 use super::encoding::Encoding;
 use axum::body::{Body, Bytes};
 use axum::http::{StatusCode, header};
@@ -135,6 +133,11 @@ impl RecordSender {
         self.0.0.end(End::Finished, last);
     }
 
+    /// Whether the stream is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.0.over.borrow().is_some()
+    }
+
     /// Why the stream is over, as soon as it is.
     pub(crate) async fn over(&self) -> End {
         let mut over = self.0.0.over.subscribe();
@@ -143,6 +146,7 @@ impl RecordSender {
     }
 
     /// Bytes that wait for the reader.
+    #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         self.0.0.lock().bytes
     }

@@ -1,7 +1,7 @@
 //! The kinds that the registry keeps, and what each tells the leader.
 
 use super::shelf::{Change, Entry, Shelf, object_key, uid_of};
-use super::{Heard, Shelves, agent, framework, offer, task};
+use super::{Followed, Heard, Shelves, Turned, agent, framework, offer, task};
 use crate::registry::Guarded;
 use crate::slots;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -45,6 +45,12 @@ pub trait Kind: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + 
     /// What a change tells a leader of this epoch.
     fn heard(change: &Change<Self>, epoch: Epoch) -> Vec<Heard>;
 
+    /// What a change tells who looks on, if it concerns them.
+    #[must_use]
+    fn followed(_: Turned<Self>) -> Option<Followed> {
+        None
+    }
+
     /// Removes what nobody asks for, to save memory.
     fn prune(&mut self) {
         self.meta_mut().managed_fields = None;
@@ -78,6 +84,10 @@ impl Kind for Framework {
             }
             Change::Deleted(entry) => vec![Heard::Event(framework::deleted(entry))],
         }
+    }
+
+    fn followed(turned: Turned<Self>) -> Option<Followed> {
+        Some(Followed::Framework(turned))
     }
 }
 
@@ -122,6 +132,10 @@ impl Kind for Task {
             }
             Change::Deleted(entry) => vec![Heard::Event(task::deleted(entry))],
         }
+    }
+
+    fn followed(turned: Turned<Self>) -> Option<Followed> {
+        Some(Followed::Task(turned))
     }
 }
 
@@ -191,6 +205,10 @@ impl Kind for Agent {
             }
             Change::Deleted(entry) => vec![Heard::Event(agent::deleted(entry))],
         }
+    }
+
+    fn followed(turned: Turned<Self>) -> Option<Followed> {
+        Some(Followed::Agent(turned))
     }
 }
 

@@ -10,6 +10,7 @@
 //! moment, every change, without a gap in between.
 
 mod agent;
+mod follow;
 mod framework;
 mod guard;
 mod kinds;
@@ -18,6 +19,7 @@ mod shelf;
 mod task;
 mod watch;
 
+pub use follow::{Everything, Followed, Turned};
 pub use guard::{Guarded, Malformed};
 pub use kinds::Kind;
 pub use shelf::{Change, Entry, Relist, Shelf};
@@ -73,6 +75,8 @@ pub struct Shelves {
     highest_epoch: u64,
     /// Where the leader's runner listens.
     leader: Option<Sink>,
+    /// Where somebody looks on.
+    onlooker: Option<mpsc::Sender<Followed>>,
 }
 
 /// Where the leader's runner listens, and the epoch in which it leads.
@@ -121,7 +125,7 @@ impl Registry {
     pub fn delete<K: Kind>(&self, last: &Entry<K>) {
         let mut shelves = self.lock();
         let changes = K::shelf_mut(&mut shelves).delete(last);
-        index(&mut shelves, &changes);
+        index(&mut shelves, None, &changes);
         self.tell(&shelves, &changes);
     }
 
@@ -136,7 +140,7 @@ impl Registry {
     pub fn finish_relist<K: Kind>(&self, relist: Relist) -> Vec<ObjectKey> {
         let mut shelves = self.lock();
         let (changes, doubtful) = K::shelf_mut(&mut shelves).finish_relist(relist);
-        index(&mut shelves, &changes);
+        index(&mut shelves, None, &changes);
         self.tell(&shelves, &changes);
         doubtful
     }
@@ -233,15 +237,18 @@ fn put<K: Kind>(shelves: &mut Shelves, entry: Entry<K>) -> Vec<Change<K>> {
     if let Some(epoch) = entry.value().ok().and_then(K::epoch).and_then(|epoch| i32::try_from(epoch).ok()) {
         shelves.highest_epoch = shelves.highest_epoch.max(epoch.unsigned_abs().into());
     }
+    let before = follow::before(shelves, &shelf::object_key(&entry));
     let changes = K::shelf_mut(shelves).put(entry);
-    index(shelves, &changes);
+    index(shelves, before.as_ref(), &changes);
     changes
 }
 
-fn index<K: Kind>(shelves: &mut Shelves, changes: &[Change<K>]) {
+/// Takes changes into what is derived from the shelves, and tells who looks on.
+fn index<K: Kind>(shelves: &mut Shelves, before: Option<&Arc<Entry<K>>>, changes: &[Change<K>]) {
     for change in changes {
         K::index(shelves, change);
     }
+    follow::tell(shelves, before, changes);
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use kube::Api;
 use proffer_agent_link::v1::{self, file_reply, file_request, from_agent, from_master};
 use proffer_controller::args::Arguments;
 use proffer_controller::auth::Reviewer;
-use proffer_controller::http::{About, Anonymous, Master, router};
+use proffer_controller::http::{About, Anonymous, Master, Subscribers, router};
 use proffer_controller::leader::Identity;
 use proffer_controller::metrics::Metrics;
 use proffer_controller::registry::{Registry, Watches};
@@ -59,6 +59,7 @@ pub(crate) async fn master(replica: &Replica, anonymous: Anonymous) -> Master {
         anonymous,
         metrics,
         about: Arc::new(about),
+        subscribers: Subscribers::default(),
     }
 }
 

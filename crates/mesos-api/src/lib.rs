@@ -4,7 +4,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`v1`] | the messages, generated from `proto/` |
-//! | [`decode`], [`encode`] | protobuf |
+//! | [`decode`], [`encode`], [`MessageWriter`] | protobuf |
 //! | [`json`] | JSON as Mesos writes and reads it, and a writer for answers that are not messages |
 //! | [`recordio`] | the framing of streams |
 //! | [`validation`] | the checks of calls, task descriptions and offer operations that need no state |
@@ -18,6 +18,7 @@ mod descriptor;
 pub mod files;
 pub mod json;
 mod maps;
+mod message_writer;
 mod names;
 mod protobuf;
 mod reason;
@@ -29,6 +30,7 @@ pub mod validation;
 mod wire;
 
 pub use descriptor::{Described, Message as Descriptor};
+pub use message_writer::MessageWriter;
 pub use names::UnknownName;
 pub use protobuf::{DecodeError, Limits, decode, decode_within, encode};
 pub use reason::Reason;

@@ -3,10 +3,11 @@
 use super::super::view::{
     AGENT_CAPABILITIES, AGENT_PORT, AgentView, FRAMEWORK_CAPABILITIES, FrameworkView, OfferView, TaskView,
 };
+use proffer_mesos_api::TaskState;
 use proffer_mesos_api::files::FileInfo;
 use proffer_mesos_api::v1::master::response::{get_agents, get_frameworks};
 use proffer_mesos_api::v1::{self, agent_info, framework_info, network_info, resource, task_status, value};
-use proffer_resources::Resources;
+use proffer_resources::{Amount, Ranges, Resources};
 
 /// The role of resources that are not reserved.
 const UNRESERVED: &str = "*";
@@ -16,7 +17,8 @@ pub(super) fn framework_id(id: &str) -> v1::FrameworkId {
     v1::FrameworkId { value: id.to_owned() }
 }
 
-fn agent_id(id: &str) -> v1::AgentId {
+/// An agent's ID.
+pub(super) fn agent_id(id: &str) -> v1::AgentId {
     v1::AgentId { value: id.to_owned() }
 }
 
@@ -26,33 +28,57 @@ fn time(seconds: f64) -> v1::TimeInfo {
     v1::TimeInfo { nanoseconds: ((seconds * 1_000_000.0).round() as i64).saturating_mul(1000) }
 }
 
+/// One resource of which there is something.
+#[derive(Clone, Copy)]
+pub(super) enum Part<'a> {
+    Scalar(&'static str, Amount),
+    Ports(&'a Ranges),
+}
+
+impl Part<'_> {
+    /// Its name.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Scalar(name, _) => name,
+            Self::Ports(_) => "ports",
+        }
+    }
+}
+
+/// Resources one by one: those of which there is something.
+pub(super) fn parts(of: &Resources) -> impl Iterator<Item = Part<'_>> {
+    let scalars = [("cpus", of.cpus), ("mem", of.mem), ("disk", of.disk)];
+    let scalars = scalars.into_iter().filter(|(_, amount)| !amount.is_zero());
+    let ports = (!of.ports.is_empty()).then_some(Part::Ports(&of.ports));
+    scalars.map(|(name, amount)| Part::Scalar(name, amount)).chain(ports)
+}
+
 /// Resources of which there is something, with the role they are reserved for and the one they are allocated to, if the
 /// message is to have these.
 pub(super) fn resources(of: &Resources, role: Option<&str>, allocated_to: Option<&str>) -> Vec<v1::Resource> {
-    let one = |name: &str, kind: value::Type| v1::Resource {
-        name: name.to_owned(),
+    let one = |part: &Part<'_>, kind: value::Type| v1::Resource {
+        name: part.name().to_owned(),
         r#type: kind.into(),
         role: role.map(str::to_owned),
         allocation_info: allocated_to.map(|role| resource::AllocationInfo { role: Some(role.to_owned()) }),
         ..v1::Resource::default()
     };
-    let mut all = Vec::new();
-    for (name, amount) in [("cpus", of.cpus), ("mem", of.mem), ("disk", of.disk)] {
-        if !amount.is_zero() {
+    let resource = |part| match part {
+        Part::Scalar(_, amount) => {
             let scalar = Some(value::Scalar { value: amount.to_float() });
-            all.push(v1::Resource { scalar, ..one(name, value::Type::Scalar) });
+            v1::Resource { scalar, ..one(&part, value::Type::Scalar) }
         }
-    }
-    if !of.ports.is_empty() {
-        let range = of.ports.as_pairs().iter().map(|&(begin, end)| value::Range { begin, end }).collect();
-        all.push(v1::Resource { ranges: Some(value::Ranges { range }), ..one("ports", value::Type::Ranges) });
-    }
-    all
+        Part::Ports(ports) => {
+            let range = ports.as_pairs().iter().map(|&(begin, end)| value::Range { begin, end }).collect();
+            v1::Resource { ranges: Some(value::Ranges { range }), ..one(&part, value::Type::Ranges) }
+        }
+    };
+    parts(of).map(resource).collect()
 }
 
 /// A task.
 pub(super) fn task(framework: &FrameworkView<'_>, task: &TaskView<'_>) -> v1::Task {
-    let statuses: Vec<v1::TaskStatus> = statuses(task);
+    let statuses: Vec<v1::TaskStatus> = statuses(task).map(|one| status(task, &one)).collect();
     v1::Task {
         name: task.id.to_owned(),
         task_id: v1::TaskId { value: task.id.to_owned() },
@@ -71,46 +97,88 @@ pub(super) fn task(framework: &FrameworkView<'_>, task: &TaskView<'_>) -> v1::Ta
     }
 }
 
-/// What is known of its status updates. Message and reason are those of the newest.
-fn statuses(task: &TaskView<'_>) -> Vec<v1::TaskStatus> {
-    let mut statuses: Vec<v1::TaskStatus> = task
-        .moments()
-        .map(|moment| v1::TaskStatus {
-            task_id: v1::TaskId { value: task.id.to_owned() },
-            state: v1::TaskState::from(moment.state).into(),
+/// A status update, as far as its object remembers it.
+pub(super) struct Status<'a> {
+    pub(super) state: TaskState,
+    /// Seconds since 1970.
+    pub(super) timestamp: f64,
+    pub(super) source: task_status::Source,
+    pub(super) message: Option<&'a str>,
+    pub(super) reason: Option<task_status::Reason>,
+}
+
+/// What is known of a task's status updates. Message and reason are those of the newest.
+pub(super) fn statuses<'a>(task: &TaskView<'a>) -> impl Iterator<Item = Status<'a>> {
+    task.moments().map(|moment| {
+        let newest = moment.state == task.state;
+        Status {
+            state: moment.state,
+            timestamp: moment.timestamp,
             // A command task's executor is part of its agent, and Mesos' speaks as an executor.
-            source: Some(task_status::Source::Executor.into()),
-            agent_id: Some(agent_id(&task.agent.id)),
-            executor_id: Some(v1::ExecutorId { value: task.id.to_owned() }),
-            timestamp: Some(moment.timestamp),
-            container_status: Some(container_status(task)),
-            ..v1::TaskStatus::default()
-        })
-        .collect();
-    let state = i32::from(v1::TaskState::from(task.state));
-    if let Some(newest) = statuses.last_mut().filter(|newest| newest.state == state) {
-        newest.message = task.message().map(str::to_owned);
-        newest.reason = task.reason().map(|reason| task_status::Reason::from(reason).into());
+            source: task_status::Source::Executor,
+            message: task.message().filter(|_| newest),
+            reason: task.reason().filter(|_| newest).map(task_status::Reason::from),
+        }
+    })
+}
+
+/// The status update by which a task came into the state that it has now. `now`, in seconds since 1970, stands in for a
+/// time that its object does not have.
+pub(super) fn newest_status(task: &TaskView<'_>, now: f64) -> v1::TaskStatus {
+    let known = statuses(task).last().filter(|newest| newest.state == task.state);
+    // Of what an agent cannot have said, the master says it.
+    let by_master = !matches!(
+        task.state,
+        TaskState::Starting
+            | TaskState::Running
+            | TaskState::Killing
+            | TaskState::Finished
+            | TaskState::Failed
+            | TaskState::Killed
+    );
+    let newest = known.unwrap_or_else(|| Status {
+        state: task.state,
+        timestamp: now,
+        source: if by_master { task_status::Source::Master } else { task_status::Source::Executor },
+        message: task.message(),
+        reason: task.reason().map(task_status::Reason::from),
+    });
+    status(task, &newest)
+}
+
+fn status(task: &TaskView<'_>, status: &Status<'_>) -> v1::TaskStatus {
+    v1::TaskStatus {
+        task_id: v1::TaskId { value: task.id.to_owned() },
+        state: v1::TaskState::from(status.state).into(),
+        message: status.message.map(str::to_owned),
+        source: Some(status.source.into()),
+        reason: status.reason.map(i32::from),
+        agent_id: Some(agent_id(&task.agent.id)),
+        executor_id: Some(v1::ExecutorId { value: task.id.to_owned() }),
+        timestamp: Some(status.timestamp),
+        container_status: Some(container_status(task)),
+        ..v1::TaskStatus::default()
     }
-    statuses
 }
 
 fn container_status(task: &TaskView<'_>) -> v1::ContainerStatus {
-    let network = |address: &String| {
-        let protocol = if address.contains(':') { network_info::Protocol::IPv6 } else { network_info::Protocol::IPv4 };
-        v1::NetworkInfo {
-            ip_addresses: vec![network_info::IpAddress {
-                protocol: Some(protocol.into()),
-                ip_address: Some(address.clone()),
-            }],
-            ..v1::NetworkInfo::default()
-        }
+    let network = |address: &String| v1::NetworkInfo {
+        ip_addresses: vec![network_info::IpAddress {
+            protocol: Some(protocol(address).into()),
+            ip_address: Some(address.clone()),
+        }],
+        ..v1::NetworkInfo::default()
     };
     v1::ContainerStatus {
         container_id: Some(v1::ContainerId { value: task.container.to_owned(), ..v1::ContainerId::default() }),
         network_infos: task.agent.address.iter().map(network).collect(),
         ..v1::ContainerStatus::default()
     }
+}
+
+/// Which protocol an address is of.
+pub(super) fn protocol(address: &str) -> network_info::Protocol {
+    if address.contains(':') { network_info::Protocol::IPv6 } else { network_info::Protocol::IPv4 }
 }
 
 /// A framework, with its offers.

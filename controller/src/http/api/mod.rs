@@ -1,11 +1,17 @@
 //! `POST /api/v1`: the calls of Mesos' operator API that only read, in protobuf and in JSON.
 //!
-//! The checks, their order and their words are those of a Mesos master. A call that changes something, or asks for a
-//! stream, is answered 501.
+//! The checks, their order and their words are those of a Mesos master. A call that changes something
+//! is answered 501.
 
+mod events;
+mod fields;
+mod large;
 mod messages;
 mod replies;
-mod written;
+#[cfg(test)]
+mod tests;
+
+pub use events::Subscribers;
 
 use super::Master;
 use super::answer::{answer, not_allowed, text};
@@ -14,6 +20,7 @@ use super::encoding::Encoding;
 use super::files::{Peer, grant};
 use super::reads::off_thread;
 use super::redirect::leader_only;
+use super::stream;
 use super::view::{Snapshot, View};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -93,15 +100,24 @@ impl Asked {
                 Reply { list_files: Some(response::ListFiles { file_infos }), ..replies::empty(kind) }
             }
             Type::ReadFile => self.file(call.read_file.unwrap_or_default()).await?,
-            Type::GetState | Type::GetAgents | Type::GetFrameworks | Type::GetTasks | Type::GetRoles => {
+            Type::GetState
+            | Type::GetAgents
+            | Type::GetFrameworks
+            | Type::GetExecutors
+            | Type::GetTasks
+            | Type::GetRoles => {
                 let sight = self.master.sight(&self.headers, self.peer.0.ip()).await?;
                 return self.written(kind, sight, encoding).await;
+            }
+            Type::Subscribe => {
+                let sight = self.master.sight(&self.headers, self.peer.0.ip()).await?;
+                return self.subscribe(sight, encoding);
             }
             // Figures count everything, and name nobody.
             Type::GetMetrics => return self.written(kind, Sight::ALL, encoding).await,
             _ => replies::plain(&self.master, kind).ok_or_else(|| not_there(kind))?,
         };
-        Ok(sent(written::written(&reply, encoding), encoding))
+        Ok(sent(encoding.encode(&reply), encoding))
     }
 
     /// Answers from the registry, on a thread that nothing else waits for.
@@ -109,10 +125,22 @@ impl Asked {
         let body = off_thread(move || {
             let snapshot = Snapshot::take(&self.master.registry, self.epoch);
             let view = View::of(&snapshot, &sight);
-            written::written(&replies::seen(&self.master, kind, &view), encoding)
+            large::answer(kind, &view, encoding)
+                .unwrap_or_else(|| encoding.encode(&replies::seen(&self.master, kind, &view)))
         })
         .await?;
         Ok(sent(body, encoding))
+    }
+
+    #[expect(clippy::result_large_err, reason = "the answer is sent, not passed on")]
+    fn subscribe(self, sight: Sight, encoding: Encoding) -> Result<Response, Response> {
+        let Self { master, peer, epoch, headers, .. } = self;
+        let joined = master.subscribers.join(&master.registry, epoch, sight.clone(), encoding);
+        let joined = joined.ok_or_else(|| {
+            text(StatusCode::SERVICE_UNAVAILABLE, "503 Service Unavailable. Events come too fast now: try again.\n")
+        })?;
+        joined.review(master, headers, peer.0.ip(), sight);
+        Ok(stream::response(joined.records, encoding))
     }
 
     async fn file(self, wanted: master::call::ReadFile) -> Result<Reply, Response> {

@@ -2,7 +2,7 @@
 
 use super::super::about::build;
 use super::super::reads::MASTER_CAPABILITIES;
-use super::super::view::{Membership, View};
+use super::super::view::View;
 use super::super::{Master, figures};
 use super::messages;
 use proffer_mesos_api::v1::master::call::Type;
@@ -30,7 +30,6 @@ pub(super) fn plain(master: &Master, kind: Type) -> Option<Reply> {
         Type::GetLoggingLevel => {
             reply.get_logging_level = Some(response::GetLoggingLevel { level: logging_level() });
         }
-        Type::GetExecutors => reply.get_executors = Some(response::GetExecutors::default()),
         Type::GetOperations => reply.get_operations = Some(response::GetOperations::default()),
         // A Mesos in which no weight was set does not say more.
         Type::GetWeights => {}
@@ -49,17 +48,6 @@ pub(super) fn plain(master: &Master, kind: Type) -> Option<Reply> {
 pub(super) fn seen(master: &Master, kind: Type, view: &View<'_>) -> Reply {
     let mut reply = empty(kind);
     match kind {
-        Type::GetState => {
-            reply.get_state = Some(response::GetState {
-                get_tasks: Some(tasks(view)),
-                get_executors: Some(response::GetExecutors::default()),
-                get_frameworks: Some(frameworks(view)),
-                get_agents: Some(agents(view)),
-            });
-        }
-        Type::GetTasks => reply.get_tasks = Some(tasks(view)),
-        Type::GetFrameworks => reply.get_frameworks = Some(frameworks(view)),
-        Type::GetAgents => reply.get_agents = Some(agents(view)),
         Type::GetRoles => reply.get_roles = Some(roles(view)),
         Type::GetMetrics => {
             let metric = |(name, value)| v1::Metric { name, value: Some(value) };
@@ -114,28 +102,6 @@ fn of_master(master: &Master) -> response::GetMaster {
         }),
         start_time: Some(master.about.start_time()),
         elected_time: Some(master.about.elected_time()),
-    }
-}
-
-fn tasks(view: &View<'_>) -> response::GetTasks {
-    let mut tasks = response::GetTasks::default();
-    for framework in &view.frameworks {
-        tasks.tasks.extend(framework.live_tasks().map(|task| messages::task(framework, task)));
-        tasks.unreachable_tasks.extend(framework.unreachable_tasks().map(|task| messages::task(framework, task)));
-        tasks.completed_tasks.extend(framework.completed_tasks().map(|task| messages::task(framework, task)));
-    }
-    tasks
-}
-
-fn frameworks(view: &View<'_>) -> response::GetFrameworks {
-    let frameworks = view.frameworks.iter().map(messages::framework).collect();
-    response::GetFrameworks { frameworks, ..response::GetFrameworks::default() }
-}
-
-fn agents(view: &View<'_>) -> response::GetAgents {
-    response::GetAgents {
-        agents: view.agents_that_are(Membership::Registered).map(messages::agent).collect(),
-        recovered_agents: view.agents_that_are(Membership::Recovered).map(messages::agent_info).collect(),
     }
 }
 

@@ -47,7 +47,7 @@ pub(in crate::http) struct AgentView<'a> {
 
 impl<'a> AgentView<'a> {
     /// The agent of an object; nothing if it never registered.
-    pub(super) fn new(entry: &'a Entry<Agent>, used: Resources, offered: Resources) -> Option<Self> {
+    pub(in crate::http) fn new(entry: &'a Entry<Agent>, used: Resources, offered: Resources) -> Option<Self> {
         let (object, meta) = (entry.value().ok()?, entry.meta());
         let status = object.status.as_ref()?;
         let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");

@@ -37,7 +37,7 @@ pub(in crate::http) struct FrameworkView<'a> {
 
 impl<'a> FrameworkView<'a> {
     /// The framework of an object; nothing if the master did not take it in yet.
-    pub(super) fn new(entry: &'a Entry<Framework>) -> Option<Self> {
+    pub(in crate::http) fn new(entry: &'a Entry<Framework>) -> Option<Self> {
         let (object, meta) = (entry.value().ok()?, entry.meta());
         Some(Self {
             id: object.status.as_ref()?.framework_id.as_deref()?,
@@ -54,7 +54,7 @@ impl<'a> FrameworkView<'a> {
     }
 
     /// Namespace and name.
-    pub(super) fn key(&self) -> (&'a str, &'a str) {
+    pub(in crate::http) fn key(&self) -> (&'a str, &'a str) {
         (self.namespace, self.name)
     }
 

@@ -12,29 +12,29 @@ pub(super) use framework::{FRAMEWORK_CAPABILITIES, FrameworkView, OfferView, Rol
 pub(super) use task::TaskView;
 
 use super::authorize::Sight;
-use crate::registry::{Entry, Registry};
+use crate::registry::{Everything, Registry};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use proffer_crds::{Agent, Framework, Offer, Task};
+use proffer_crds::Framework;
 use proffer_master::Epoch;
 use proffer_resources::{Amount, Ranges, Resources};
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// The objects of one moment.
 pub(super) struct Snapshot {
-    frameworks: Vec<Arc<Entry<Framework>>>,
-    tasks: Vec<Arc<Entry<Task>>>,
-    offers: Vec<Arc<Entry<Offer>>>,
-    agents: Vec<Arc<Entry<Agent>>>,
+    objects: Everything,
     /// Offers of other leaders are void.
     epoch: Epoch,
 }
 
 impl Snapshot {
-    /// What the registry has now. Tasks are read last: a task whose framework is not there yet is left out.
+    /// What the registry has now.
     pub(super) fn take(registry: &Registry, epoch: Epoch) -> Self {
-        let (agents, frameworks, offers) = (registry.all(), registry.all(), registry.all());
-        Self { frameworks, tasks: registry.all(), offers, agents, epoch }
+        Self::of(registry.everything(), epoch)
+    }
+
+    /// These objects, as a leader of this epoch sees them.
+    pub(super) fn of(objects: Everything, epoch: Epoch) -> Self {
+        Self { objects, epoch }
     }
 
     /// The namespaces that frameworks are in, each once, in order.
@@ -59,13 +59,14 @@ impl<'a> View<'a> {
     /// What may be seen of `snapshot`. What agents and frameworks hold counts all their tasks, also those that the
     /// caller may not see, as in Mesos.
     pub(super) fn of(snapshot: &'a Snapshot, sight: &Sight) -> Self {
+        let Snapshot { objects, epoch } = snapshot;
         let mut used: HashMap<&str, Sum> = HashMap::new();
         let mut offered: HashMap<&str, Sum> = HashMap::new();
         let mut frameworks: Vec<FrameworkView<'a>> =
-            snapshot.frameworks.iter().filter_map(|entry| FrameworkView::new(entry)).collect();
+            objects.frameworks.iter().filter_map(|entry| FrameworkView::new(entry)).collect();
         let index: HashMap<(&str, &str), usize> =
             frameworks.iter().enumerate().map(|(index, framework)| (framework.key(), index)).collect();
-        for entry in &snapshot.tasks {
+        for entry in &objects.tasks {
             let Ok(object) = entry.value() else { continue };
             let key = (namespace(entry.meta()), object.spec.framework_ref.name.as_str());
             let Some(framework) = index.get(&key).and_then(|&index| frameworks.get_mut(index)) else { continue };
@@ -78,8 +79,8 @@ impl<'a> View<'a> {
                 framework.tasks.push(task);
             }
         }
-        for entry in &snapshot.offers {
-            let Some(offer) = OfferView::new(entry, snapshot.epoch) else { continue };
+        for entry in &objects.offers {
+            let Some(offer) = OfferView::new(entry, *epoch) else { continue };
             let key = (namespace(entry.meta()), offer.terms.framework.as_str());
             let Some(framework) = index.get(&key).and_then(|&index| frameworks.get_mut(index)) else { continue };
             offered.entry(offer.terms.agent.name.as_str()).or_default().add(&offer.resources);
@@ -87,7 +88,7 @@ impl<'a> View<'a> {
             framework.offers.push(offer);
         }
         frameworks.retain(|framework| sight.frameworks.contains(framework.key().0));
-        let agents = if sight.agents { snapshot.agents.as_slice() } else { &[] };
+        let agents = if sight.agents { objects.agents.as_slice() } else { &[] };
         let agents = agents
             .iter()
             .filter_map(|entry| {
@@ -139,7 +140,7 @@ impl Sum {
 }
 
 /// The namespace in some metadata; empty for kinds of the cluster.
-fn namespace(meta: &ObjectMeta) -> &str {
+pub(super) fn namespace(meta: &ObjectMeta) -> &str {
     meta.namespace.as_deref().unwrap_or_default()
 }
 

@@ -36,7 +36,7 @@ pub(in crate::http) struct Moment {
 
 impl<'a> TaskView<'a> {
     /// The task of an object; nothing if it was not accepted yet.
-    pub(super) fn new(meta: &'a ObjectMeta, object: &'a Task) -> Option<Self> {
+    pub(in crate::http) fn new(meta: &'a ObjectMeta, object: &'a Task) -> Option<Self> {
         let status = object.status.as_ref()?;
         let agent = status.agent.as_ref()?;
         let state = records::task::mesos_state(status.state)?;

@@ -108,7 +108,6 @@ async fn bad_calls_are_refused_in_mesos_words() {
             406,
             "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'",
         ),
-        (vec![JSON], r#"{"type":"SUBSCRIBE"}"#, 501, "501 Not Implemented. SUBSCRIBE is not served"),
         (
             vec![JSON],
             r#"{"type":"TEARDOWN","teardown":{"framework_id":{"value":"x"}}}"#,

@@ -6,10 +6,12 @@ use crate::link::Replica;
 use proffer_controller::http::{Anonymous, serve};
 use proffer_controller::runner::Arrived;
 use proffer_crds::{Agent, Framework, Offer, Task};
+use proffer_mesos_api::recordio::Decoder;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
@@ -116,46 +118,115 @@ impl Served {
     }
 }
 
+/// A stream of records that is being read.
+pub(super) struct Reader {
+    /// Its status line and headers.
+    pub(super) head: String,
+    stream: BufReader<TcpStream>,
+}
+
+impl Reader {
+    /// The next record; nothing when the stream has ended. A record is one chunk, and the chunk is the record.
+    pub(super) async fn next(&mut self) -> Option<Vec<u8>> {
+        let mut size = String::new();
+        self.stream.read_line(&mut size).await.unwrap();
+        let size = usize::from_str_radix(size.trim_end(), 16).unwrap();
+        let mut chunk = vec![0; size + 2];
+        self.stream.read_exact(&mut chunk).await.unwrap();
+        assert_eq!(chunk.split_off(size), b"\r\n");
+        if size == 0 {
+            return None;
+        }
+        let mut rest = chunk.as_slice();
+        let record = Decoder::new(1 << 20).decode(&mut rest).unwrap().unwrap();
+        assert!(rest.is_empty(), "one record in one chunk");
+        Some(record)
+    }
+
+    /// The next record as JSON, which must be one of this type.
+    pub(super) async fn expect(&mut self, kind: &str) -> Value {
+        let record = tokio::time::timeout(Duration::from_secs(10), self.next()).await;
+        let record =
+            record.unwrap_or_else(|_| panic!("no {kind}")).unwrap_or_else(|| panic!("the end instead of {kind}"));
+        assert!(record.is_ascii() && !record.contains(&b'\n'), "clients slice it by bytes and lines");
+        let event: Value = serde_json::from_slice(&record).unwrap();
+        assert_eq!(event["type"], kind, "{event}");
+        event
+    }
+}
+
+impl Served {
+    /// POST whose answer is a stream.
+    pub(super) async fn stream(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reader {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let headers: String = headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
+        let request = format!("POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n{headers}\r\n", body.len());
+        stream.write_all(&[request.as_bytes(), body].concat()).await.unwrap();
+        let mut stream = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(stream.read_line(&mut head).await.unwrap(), 0, "{head}");
+        }
+        Reader { head: head.to_lowercase(), stream }
+    }
+}
+
+fn ready(status: &str, reason: &str) -> Value {
+    json!([{"type": "Ready", "status": status, "reason": reason, "message": "", "lastTransitionTime": "2026-11-22T15:40:00Z"}])
+}
+
+/// An agent with this condition.
+pub(super) fn agent(name: &str, id: &str, status: &str, reason: &str) -> Value {
+    json!({
+        "apiVersion": "proffer.dev/v1alpha1", "kind": "Agent",
+        "metadata": {"name": name, "uid": format!("uid-of-{id}"), "creationTimestamp": "2026-11-22T15:40:00Z"},
+        "spec": {"attributes": {"rack": "r1"}},
+        "status": {
+            "agentId": id, "version": "0.1.0", "masterEpoch": 5, "ports": "[31000-32000]",
+            "slot": {"pod": "p", "uid": "u", "address": "10.244.1.7", "cpu": "4", "memory": "8Gi"},
+            "conditions": ready(status, reason),
+        },
+    })
+}
+
+/// A framework that the master took in.
+pub(super) fn framework(namespace: &str, name: &str, id: &str) -> Value {
+    json!({
+        "apiVersion": "proffer.dev/v1alpha1", "kind": "Framework",
+        "metadata": {
+            "name": name, "namespace": namespace, "uid": format!("uid-of-{id}"),
+            "creationTimestamp": "2026-11-22T15:41:00Z",
+        },
+        "spec": {},
+        "status": {"frameworkId": id, "masterEpoch": 5, "offers": 1, "conditions": ready("True", "Registered")},
+    })
+}
+
+/// A task with this status.
+#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
+pub(super) fn task(namespace: &str, framework: &str, name: &str, status: Value) -> Value {
+    json!({
+        "apiVersion": "proffer.dev/v1alpha1", "kind": "Task",
+        "metadata": {"name": name, "namespace": namespace, "uid": format!("uid-of-{name}")},
+        "spec": {
+            "frameworkRef": {"name": framework}, "command": {"value": "true"}, "user": "daemon",
+            "resources": {"cpu": "100m", "memory": "32Mi"}, "limits": {"cpu": "1"},
+        },
+        "status": status,
+    })
+}
+
+/// The status of a task on the first agent.
+#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
+pub(super) fn status(state: &str, ports: &[u16], times: Value) -> Value {
+    json!({
+        "masterEpoch": 5, "state": state, "ports": ports, "times": times,
+        "agent": {"name": "node1", "id": "a1", "address": "10.244.1.7"},
+    })
+}
+
 /// Two frameworks in two namespaces, with tasks in several states, an offer, and agents in every standing.
 fn objects() -> Vec<Value> {
-    let ready = |status: &str, reason: &str| json!([{"type": "Ready", "status": status, "reason": reason, "message": "", "lastTransitionTime": "2026-11-22T15:40:00Z"}]);
-    let agent = |name: &str, id: &str, status: &str, reason: &str| {
-        json!({
-            "apiVersion": "proffer.dev/v1alpha1", "kind": "Agent",
-            "metadata": {"name": name, "creationTimestamp": "2026-11-22T15:40:00Z"},
-            "spec": {"attributes": {"rack": "r1"}},
-            "status": {
-                "agentId": id, "version": "0.1.0", "masterEpoch": 5, "ports": "[31000-32000]",
-                "slot": {"pod": "p", "uid": "u", "address": "10.244.1.7", "cpu": "4", "memory": "8Gi"},
-                "conditions": ready(status, reason),
-            },
-        })
-    };
-    let framework = |namespace: &str, name: &str, id: &str| {
-        json!({
-            "apiVersion": "proffer.dev/v1alpha1", "kind": "Framework",
-            "metadata": {"name": name, "namespace": namespace, "creationTimestamp": "2026-11-22T15:41:00Z"},
-            "spec": {},
-            "status": {"frameworkId": id, "masterEpoch": 5, "offers": 1, "conditions": ready("True", "Registered")},
-        })
-    };
-    let task = |namespace: &str, framework: &str, name: &str, status: Value| {
-        json!({
-            "apiVersion": "proffer.dev/v1alpha1", "kind": "Task",
-            "metadata": {"name": name, "namespace": namespace, "uid": format!("uid-of-{name}")},
-            "spec": {
-                "frameworkRef": {"name": framework}, "command": {"value": "true"}, "user": "daemon",
-                "resources": {"cpu": "100m", "memory": "32Mi"}, "limits": {"cpu": "1"},
-            },
-            "status": status,
-        })
-    };
-    let status = |state: &str, ports: &[u16], times: Value| {
-        json!({
-            "masterEpoch": 5, "state": state, "ports": ports, "times": times,
-            "agent": {"name": "node1", "id": "a1", "address": "10.244.1.7"},
-        })
-    };
     vec![
         agent("node1", "a1", "True", "Registered"),
         agent("node2", "a2", "False", "NotRegistered"),

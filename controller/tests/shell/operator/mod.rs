@@ -2,5 +2,6 @@
 
 mod calls;
 mod cluster;
+mod events;
 mod reads;
 mod shape;
