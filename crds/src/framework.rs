@@ -31,11 +31,15 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct FrameworkSpec {
-    /// The roles (Mesos' shares of the cluster) in which it gets offers. Only `*` exists until roles are configured.
+    /// The roles (Mesos' shares of the cluster) in which it is served, such as `eng` or `eng/analytics`. Its tasks that name none run in the first.
     #[serde(default = "default_roles")]
-    #[schemars(length(min = 1, max = 8))]
-    #[x_kube(validation = Rule::new("self.all(r, r == '*')").message("the only role is '*': write roles: ['*'] or leave it out"))]
+    #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 255)))]
+    #[x_kube(validation = Rule::new("self.all(r, r == '*' || r.matches('^[^-/*\\s][^/\\s]*(/[^-/*\\s][^/\\s]*)*$'))").message("a role is '*' or a path such as eng or eng/analytics, without white space: write roles: ['*'] or leave it out"))]
     pub roles: Vec<String>,
+    /// What its scheduler knows of (Mesos' capabilities); it is not offered what needs one that is missing here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub capabilities: Vec<Capability>,
     /// Who decides what runs on an offer.
     #[serde(default)]
     pub scheduler: Scheduler,
@@ -61,11 +65,27 @@ impl Default for FrameworkSpec {
     fn default() -> Self {
         Self {
             roles: default_roles(),
+            capabilities: Vec::new(),
             scheduler: Scheduler::default(),
             offer_timeout_seconds: None,
             history_limit: default_history_limit(),
         }
     }
+}
+
+/// What a scheduler knows of.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Capability {
+    /// Resources that may be taken back at any time.
+    RevocableResources,
+    /// Agents with GPUs.
+    GpuResources,
+    /// Volumes that several tasks share.
+    SharedResources,
+    /// Reservations within reservations.
+    ReservationRefinement,
+    /// Agents in other regions than the controller's.
+    RegionAware,
 }
 
 /// Exactly one scheduler.

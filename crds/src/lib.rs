@@ -20,7 +20,7 @@ mod task;
 pub use agent::{Agent, AgentSpec, AgentStatus, SlotStatus};
 pub use condition::{Condition, ConditionStatus, set_condition};
 pub use framework::{
-    Allocated, BuiltInScheduler, Delivery, ExternalScheduler, Framework, FrameworkSpec, FrameworkStatus,
+    Allocated, BuiltInScheduler, Capability, Delivery, ExternalScheduler, Framework, FrameworkSpec, FrameworkStatus,
     FrameworkTaskCounts, Scheduler, Strategy,
 };
 pub use manifests::{definitions, manifests};

@@ -34,6 +34,10 @@ use serde::{Deserialize, Serialize};
 pub struct TaskSpec {
     /// The framework it belongs to, in the same namespace.
     pub framework_ref: FrameworkReference,
+    /// In which of its framework's roles it runs; the first of them if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub role: Option<String>,
     /// What to run.
     pub command: Command,
     /// What it is given.
@@ -236,6 +240,12 @@ pub struct TaskStatus {
     /// Where it runs or ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<TaskAgent>,
+    /// The role in which it was given its resources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// What it was given, in Mesos' JSON form, where that is reserved or a volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
     /// Ports it was given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<i32>,

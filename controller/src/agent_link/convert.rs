@@ -6,6 +6,7 @@ use proffer_master::{
     ToAgent,
 };
 use proffer_mesos_api::{Reason, TaskState};
+use proffer_resources::{ResourceBag, Resources};
 use std::time::Duration;
 
 /// Longest text of an agent that is put into an object.
@@ -36,10 +37,15 @@ pub(super) fn registration(agent: AgentName, session: Session, said: v1::Registe
         new_agent_id: uuid::Uuid::new_v4().to_string(),
         version: shortened(said.version),
         epoch: Epoch(said.epoch),
-        capacity: said.capacity.as_ref().map(Into::into).unwrap_or_default(),
+        capacity: said.capacity.as_ref().map(unreserved).unwrap_or_default(),
         tasks,
         attached_slot: said.slot.filter(|slot| slot.attached && !slot.pod_uid.is_empty()).map(|slot| slot.pod_uid),
     }
+}
+
+/// Cores, memory, disk and ports as the link has them.
+fn unreserved(said: &v1::Resources) -> ResourceBag {
+    ResourceBag::from(&Resources::from(said))
 }
 
 fn task_snapshot(snapshot: v1::TaskSnapshot) -> Result<TaskSnapshot, Malformed> {
@@ -48,7 +54,7 @@ fn task_snapshot(snapshot: v1::TaskSnapshot) -> Result<TaskSnapshot, Malformed> 
         status.task = snapshot.task;
     }
     Ok(TaskSnapshot {
-        resources: snapshot.resources.as_ref().map(Into::into).unwrap_or_default(),
+        resources: snapshot.resources.as_ref().map(unreserved).unwrap_or_default(),
         update: status_update(status)?,
     })
 }
@@ -132,7 +138,7 @@ fn to_launch(launch: Launch) -> v1::Launch {
     v1::Launch {
         epoch: launch.epoch.0,
         task: Some(to_task_id(launch.task, launch.framework)),
-        resources: Some((&launch.resources).into()),
+        resources: Some((&launch.resources.to_resources()).into()),
         cpu_limit_thousandths: launch.cpu_limit.map_or(0, proffer_resources::Amount::thousandths),
         mem_limit_thousandths: launch.mem_limit.map_or(0, proffer_resources::Amount::thousandths),
         command: Some(to_command(launch.command)),
@@ -166,7 +172,7 @@ fn millis(duration: Duration) -> u64 {
 mod tests {
     use super::*;
     use proffer_master::Slot;
-    use proffer_resources::{Amount, Resources};
+    use proffer_resources::Amount;
 
     fn said() -> v1::StatusUpdate {
         v1::StatusUpdate {

@@ -5,7 +5,7 @@ use super::{allocated, count, epoch_number};
 use k8s_openapi::jiff::Timestamp;
 use proffer_crds::{Agent, AgentSpec, AgentStatus, SlotStatus};
 use proffer_master::AgentRecord;
-use proffer_resources::quantity;
+use proffer_resources::{ResourceName, quantity};
 
 /// The status that says what `record` says. `before` is the status so far.
 #[must_use]
@@ -29,9 +29,9 @@ pub fn status(
             cpu: quantity::format_cpu(slot.resources.cpus),
             memory: quantity::format_mib(slot.resources.mem),
         }),
-        ports: Some(record.ports.to_string()),
-        allocated: allocated(&record.allocated),
-        offered: allocated(&record.offered),
+        ports: Some(record.total.ranges(&ResourceName::Ports).to_string()),
+        allocated: allocated(&record.allocated.quantities()),
+        offered: allocated(&record.offered.quantities()),
         tasks: count(record.tasks),
         conditions,
     }

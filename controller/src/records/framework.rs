@@ -36,7 +36,7 @@ pub(super) fn set_ready(conditions: &mut Vec<Condition>, ready: &Readiness, gene
 mod tests {
     use super::*;
     use proffer_master::{Epoch, ObjectKey};
-    use proffer_resources::{Amount, Resources};
+    use proffer_resources::{Amount, Quantities};
     use serde_json::json;
 
     #[test]
@@ -50,7 +50,7 @@ mod tests {
             pending: 1,
             active: 2,
             completed: 3,
-            allocated: Resources::of(Amount::from_thousandths(200), Amount::from_units(64)),
+            allocated: Quantities::of(Amount::from_thousandths(200), Amount::from_units(64)),
             offers: 0,
             ready: Readiness { ready: false, reason: "NoAgents", message: "no agent is registered".to_owned() },
             epoch: Epoch(4),

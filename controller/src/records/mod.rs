@@ -7,11 +7,11 @@ pub mod task;
 
 use proffer_crds::Allocated;
 use proffer_master::Epoch;
-use proffer_resources::{Resources, quantity};
+use proffer_resources::{Quantities, quantity};
 
 /// Cores and memory as an object shows them.
-pub(crate) fn allocated(resources: &Resources) -> Allocated {
-    Allocated { cpu: quantity::format_cpu(resources.cpus).into(), memory: quantity::format_mib(resources.mem).into() }
+pub(crate) fn allocated(amounts: &Quantities) -> Allocated {
+    Allocated { cpu: quantity::format_cpu(amounts.cpus).into(), memory: quantity::format_mib(amounts.mem).into() }
 }
 
 /// An epoch as an object has it.

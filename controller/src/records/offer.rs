@@ -15,6 +15,7 @@ use proffer_resources::quantity;
 /// The object of an offer. Its framework owns it.
 #[must_use]
 pub fn object(record: &OfferRecord) -> Offer {
+    let flat = record.resources.to_resources();
     let mut offer = Offer::new(
         &record.id.0.name,
         OfferSpec {
@@ -25,12 +26,12 @@ pub fn object(record: &OfferRecord) -> Offer {
                     id: record.agent.agent_id.clone(),
                     address: record.agent.address.clone(),
                 },
-                role: record.role.clone(),
+                role: record.role.to_string(),
                 resources: OfferResources {
-                    cpu: quantity::format_cpu(record.resources.cpus),
-                    memory: quantity::format_mib(record.resources.mem),
-                    disk: quantity::format_mib(record.resources.disk),
-                    ports: record.resources.ports.to_string(),
+                    cpu: quantity::format_cpu(flat.cpus),
+                    memory: quantity::format_mib(flat.mem),
+                    disk: quantity::format_mib(flat.disk),
+                    ports: flat.ports.to_string(),
                 },
                 attributes: record.attributes.clone(),
                 expires_at: to_text(record.expires_at),

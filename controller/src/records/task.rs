@@ -8,7 +8,7 @@ use proffer_crds::{
 };
 use proffer_master::{AgentName, Epoch, PlacedOn, TaskRecord};
 use proffer_mesos_api::{Reason, TaskState};
-use proffer_resources::Ranges;
+use proffer_resources::{Ranges, ResourceBag, Role};
 
 /// The status that says what `record` says. `before` is the status so far: conditions keep their transition times.
 #[must_use]
@@ -26,6 +26,8 @@ pub fn status(record: &TaskRecord, before: Option<&TaskStatus>, now: Timestamp) 
             id: placed.agent_id.clone(),
             address: placed.address.clone(),
         }),
+        role: record.role.as_ref().map(ToString::to_string),
+        held: record.held.as_ref().map(|held| held.to_json().to_string()),
         ports: record.ports.iter().filter_map(|port| i32::try_from(port).ok()).collect(),
         exit_code: record.exit_code,
         signal: record.signal,
@@ -59,6 +61,8 @@ pub fn record(status: &TaskStatus) -> Option<TaskRecord> {
             agent_id: agent.id.clone(),
             address: agent.address.clone(),
         }),
+        role: status.role.as_deref().and_then(|role| Role::new(role).ok()),
+        held: status.held.as_deref().and_then(held),
         ports: status
             .ports
             .iter()
@@ -73,6 +77,11 @@ pub fn record(status: &TaskStatus) -> Option<TaskRecord> {
         completed_at: status.times.completed.as_deref().and_then(from_text),
         epoch: Epoch(epoch),
     })
+}
+
+/// What a task holds, in Mesos' JSON form.
+fn held(text: &str) -> Option<ResourceBag> {
+    ResourceBag::from_json(&serde_json::from_str(text).ok()?).ok()
 }
 
 /// The state as objects write it.
@@ -152,6 +161,8 @@ mod tests {
                 agent_id: "a-2".to_owned(),
                 address: Some("10.244.2.3".to_owned()),
             }),
+            role: Some(Role::new("eng/a").unwrap()),
+            held: Some("cpus(eng):1;mem:32".parse().unwrap()),
             ports: Ranges::span(31_000, 31_001),
             exit_code: None,
             signal: None,

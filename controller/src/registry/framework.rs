@@ -1,8 +1,9 @@
 //! Framework objects to the master's events.
 
 use super::shelf::{Entry, object_key, uid_of};
-use proffer_crds::{Delivery, Framework, FrameworkSpec, Strategy as ObjectStrategy};
-use proffer_master::{Event, FrameworkObject, SchedulerKind, Strategy};
+use proffer_crds::{Capability, Delivery as ObjectDelivery, Framework, FrameworkSpec, Strategy as ObjectStrategy};
+use proffer_master::{Capabilities, Delivery, Event, FrameworkObject, SchedulerKind, Strategy};
+use proffer_resources::Role;
 use std::time::Duration;
 
 /// What a Framework object that is there tells the master.
@@ -16,29 +17,28 @@ pub(super) fn applied(entry: &Entry<Framework>) -> Event {
     Event::FrameworkApplied(match entry.value() {
         Ok(framework) => {
             let spec = &framework.spec;
+            let (roles, problem) = match roles(spec) {
+                Ok(roles) => (roles, None),
+                Err(problem) => (vec![Role::any()], Some(problem)),
+            };
             FrameworkObject {
-                key,
-                uid,
                 generation,
-                scheduler: scheduler(spec),
-                roles: spec.roles.clone(),
+                roles,
+                capabilities: capabilities(spec),
                 offer_timeout: spec
                     .offer_timeout_seconds
                     .and_then(|seconds| u64::try_from(seconds).ok())
                     .filter(|&seconds| seconds > 0)
                     .map(Duration::from_secs),
                 history_limit: usize::try_from(spec.history_limit).unwrap_or(0),
+                ..FrameworkObject::new(key, uid, problem.map_or_else(|| scheduler(spec), Err))
             }
         }
         Err(problem) => FrameworkObject {
-            key,
-            uid,
             generation,
-            scheduler: Err(format!("the object does not have a Framework's form: {problem}")),
-            roles: Vec::new(),
-            offer_timeout: None,
             // Nothing of a framework that cannot be read is deleted.
             history_limit: usize::MAX,
+            ..FrameworkObject::new(key, uid, Err(format!("the object does not have a Framework's form: {problem}")))
         },
     })
 }
@@ -48,20 +48,39 @@ pub(super) fn deleted(entry: &Entry<Framework>) -> Event {
     Event::FrameworkDeleted { key: object_key(entry), uid: uid_of(entry) }
 }
 
-fn scheduler(spec: &FrameworkSpec) -> Result<SchedulerKind, String> {
-    if let Some(role) = spec.roles.iter().find(|role| role.as_str() != "*") {
-        return Err(format!("role {role:?} does not exist: write roles: ['*'] or leave it out"));
+fn roles(spec: &FrameworkSpec) -> Result<Vec<Role>, String> {
+    let mut roles = Vec::new();
+    for text in &spec.roles {
+        let role = Role::new(text).map_err(|error| error.to_string())?;
+        if !roles.contains(&role) {
+            roles.push(role);
+        }
     }
-    if spec.roles.is_empty() {
+    if roles.is_empty() {
         return Err("roles is empty: write roles: ['*'] or leave it out".to_owned());
     }
+    Ok(roles)
+}
+
+fn capabilities(spec: &FrameworkSpec) -> Capabilities {
+    let has = |capability| spec.capabilities.contains(&capability);
+    Capabilities {
+        revocable: has(Capability::RevocableResources),
+        gpus: has(Capability::GpuResources),
+        shared: has(Capability::SharedResources),
+        refinement: has(Capability::ReservationRefinement),
+        region_aware: has(Capability::RegionAware),
+    }
+}
+
+fn scheduler(spec: &FrameworkSpec) -> Result<SchedulerKind, String> {
     match (&spec.scheduler.built_in, &spec.scheduler.external) {
         (Some(built_in), None) => Ok(SchedulerKind::BuiltIn(match built_in.strategy {
             ObjectStrategy::BinPack => Strategy::BinPack,
             ObjectStrategy::Spread => Strategy::Spread,
         })),
         (None, Some(external)) => match external.delivery {
-            Delivery::Resource => Ok(SchedulerKind::OfferObjects),
+            ObjectDelivery::Resource => Ok(SchedulerKind::External(Delivery::Objects)),
         },
         _ => Err("choose one scheduler: either builtIn: {} or external: {delivery: Resource}".to_owned()),
     }
@@ -95,16 +114,28 @@ mod tests {
         for (spec, expected) in [
             (json!({}), SchedulerKind::BuiltIn(Strategy::BinPack)),
             (json!({"scheduler": {"builtIn": {"strategy": "Spread"}}}), SchedulerKind::BuiltIn(Strategy::Spread)),
-            (json!({"scheduler": {"external": {"delivery": "Resource"}}}), SchedulerKind::OfferObjects),
+            (json!({"scheduler": {"external": {"delivery": "Resource"}}}), SchedulerKind::External(Delivery::Objects)),
         ] {
             assert_eq!(scheduler_of(&spec), Ok(expected), "{spec}");
         }
     }
 
     #[test]
+    fn roles_and_capabilities_are_read() {
+        let spec = json!({"roles": ["eng/a", "*", "eng/a"], "capabilities": ["SharedResources", "RegionAware"]});
+        let Event::FrameworkApplied(framework) = event(&spec) else { panic!("not applied") };
+        assert_eq!(framework.roles.iter().map(Role::as_str).collect::<Vec<_>>(), ["eng/a", "*"]);
+        let expected = Capabilities { shared: true, region_aware: true, ..Capabilities::default() };
+        assert_eq!(framework.capabilities, expected);
+    }
+
+    #[test]
     fn what_the_schema_would_have_refused_is_told() {
         for (spec, expected) in [
-            (json!({"roles": ["eng"]}), "role \"eng\" does not exist: write roles: ['*'] or leave it out"),
+            (
+                json!({"roles": ["eng//a"]}),
+                "role \"eng//a\" begins or ends with / or has //: write a role as eng or eng/analytics",
+            ),
             (json!({"roles": []}), "roles is empty: write roles: ['*'] or leave it out"),
             (json!({"scheduler": {}}), "choose one scheduler: either builtIn: {} or external: {delivery: Resource}"),
             (

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use proffer_crds::{PortRequest as ObjectPorts, QuantityText, TASK_FINALIZER, Task, TaskSpec};
 use proffer_master::{Command, Event, PortRequest, TaskId, TaskObject, TaskRequest, Time};
 use proffer_resources::quantity::{self, QuantityError};
-use proffer_resources::{Amount, Ranges, Resources};
+use proffer_resources::{Amount, Ranges, Resources, Role};
 use std::time::Duration;
 
 /// Longest single argument or `NAME=value` that execve takes (Linux: `MAX_ARG_STRLEN`, with its closing zero).
@@ -104,6 +104,7 @@ pub(super) fn request(spec: &TaskSpec) -> Result<TaskRequest, String> {
     let limits = spec.limits.as_ref();
     Ok(TaskRequest {
         command: command(spec)?,
+        role: spec.role.as_deref().map(Role::new).transpose().map_err(|error| error.to_string())?,
         cpu_limit: limit(
             "limits.cpu",
             limits.and_then(|limits| limits.cpu.as_ref()),

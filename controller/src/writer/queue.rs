@@ -334,7 +334,7 @@ fn merge(waiting: &mut VecDeque<Op>, op: Op) {
 mod tests {
     use super::*;
     use proffer_master::{Epoch, Readiness};
-    use proffer_resources::{Ranges, Resources};
+    use proffer_resources::{Quantities, Ranges};
 
     const AT: Boot = Boot::from_micros(1_000_000);
 
@@ -349,6 +349,8 @@ mod tests {
             reason: None,
             message: String::new(),
             agent: None,
+            role: None,
+            held: None,
             ports: Ranges::default(),
             exit_code: None,
             signal: None,
@@ -377,7 +379,7 @@ mod tests {
             pending,
             active: 0,
             completed: 0,
-            allocated: Resources::default(),
+            allocated: Quantities::default(),
             offers: 0,
             ready: Readiness { ready: true, reason: "Ready", message: String::new() },
             epoch: Epoch(1),

@@ -14,7 +14,7 @@ use proffer_master::{
     TaskRecord, Time, WriteId, WriteOutcome,
 };
 use proffer_mesos_api::TaskState;
-use proffer_resources::{Ranges, Resources};
+use proffer_resources::{Ranges, ResourceBag, Role};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,6 +119,8 @@ fn record(state: TaskState) -> TaskRecord {
         reason: None,
         message: String::new(),
         agent: Some(PlacedOn { agent: AgentName("node1".to_owned()), agent_id: "a1".to_owned(), address: None }),
+        role: None,
+        held: None,
         ports: Ranges::default(),
         exit_code: None,
         signal: None,
@@ -302,10 +304,10 @@ async fn an_offer_is_made_once_opened_closed_and_deleted() {
         id: id.clone(),
         framework: ObjectKey::new("ns", "fw"),
         framework_uid: "f1".to_owned(),
-        role: "*".to_owned(),
+        role: Role::any(),
         agent: record(TaskState::Staging).agent.unwrap(),
         attributes: std::collections::BTreeMap::new(),
-        resources: Resources::default(),
+        resources: ResourceBag::new(),
         expires_at: Time(1_795_362_060_000_000),
         epoch: Epoch(EPOCH),
     };
@@ -337,9 +339,9 @@ async fn an_agents_object_is_made_for_its_node_and_goes_with_it() {
             agent_id: "a1".to_owned(),
             version: "0.1.0".to_owned(),
             slot: None,
-            ports: Ranges::default(),
-            allocated: Resources::default(),
-            offered: Resources::default(),
+            total: ResourceBag::new(),
+            allocated: ResourceBag::new(),
+            offered: ResourceBag::new(),
             tasks: 0,
             ready: Readiness { ready: false, reason: "NoSlot", message: "the slot does not run yet".to_owned() },
             epoch: Epoch(EPOCH),

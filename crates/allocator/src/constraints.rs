@@ -23,7 +23,7 @@ pub enum Selector {
 }
 
 /// What a constraint demands. Those about texts hold for values that are no texts, as in Mesos.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Predicate {
     /// There is a value.
     Exists,
@@ -43,6 +43,14 @@ pub enum Predicate {
 #[derive(Clone, Debug)]
 pub struct Pattern(Regex);
 
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Eq for Pattern {}
+
 impl Pattern {
     /// Compiles a pattern; an error says what is wrong with it, or that it is too large.
     pub fn new(pattern: &str) -> Result<Self, String> {
@@ -55,7 +63,7 @@ impl Pattern {
 }
 
 /// One demand on an agent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Constraint {
     /// What it looks at.
     pub selector: Selector,
@@ -65,7 +73,7 @@ pub struct Constraint {
 
 /// The constraints of a framework for one role: an agent passes if it passes all of any one group. Without groups, every
 /// agent passes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Constraints {
     /// The groups.
     pub groups: Vec<Vec<Constraint>>,

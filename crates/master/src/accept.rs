@@ -7,7 +7,7 @@ use crate::record::{NoticeAbout, OfferEnd};
 use crate::state::{OfferPhase, Task};
 use crate::timers::Timer;
 use proffer_allocator::{Demand, Kind, PortRequest};
-use proffer_resources::{ResourceBag, Resources};
+use proffer_resources::Resources;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -62,8 +62,7 @@ impl Master {
                 Err(problem) => problems.push(problem),
             }
         }
-        let left = self.offers.get(id).map(|offer| offer.resources.clone()).unwrap_or_default();
-        self.refuse(&key, &agent, &left, refuse);
+        self.refuse(id, refuse);
         if !problems.is_empty()
             && let Some(uid) = self.frameworks.get(&key).and_then(|framework| framework.uid().map(ToOwned::to_owned))
         {
@@ -101,17 +100,21 @@ impl Master {
             return Err(format!("task {name:?} was launched before and is {} now", task.state_name()));
         }
         let demand = task.demand().ok_or_else(|| format!("task {name:?} is not valid"))?;
-        let (id, agent, number) = (id.clone(), offer.agent.clone(), offer.number);
-        let Some(given) = demand.take_from(&offer.resources) else {
-            let problem = format!("task {name:?} {}", too_much(&demand, &offer.resources));
+        let (id, agent, number, role) = (id.clone(), offer.agent.clone(), offer.number, offer.role.clone());
+        if let Some(asked) =
+            task.request.as_ref().ok().and_then(|request| request.role.as_ref()).filter(|asked| **asked != role)
+        {
+            return Err(format!("task {name:?} is of role {asked}, the offer is for role {role}"));
+        }
+        let Some(given) = demand.carve(&offer.resources, &role) else {
+            let problem = format!("task {name:?} {}", too_much(&demand, &offer.resources.to_resources()));
             self.tell_not_launched(&id, offer_id, &problem);
             return Err(problem);
         };
         if let Some(offer) = self.offers.get_mut(offer_id) {
-            offer.resources = offer.resources.saturating_minus(&given);
+            offer.resources.subtract(&given);
         }
-        self.allocator.give_back(number, &ResourceBag::from(&given));
-        self.launch(&id, &agent, given);
+        self.launch(&id, &agent, role, given, Some(number));
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use crate::master::Master;
 use crate::record::Readiness;
 use crate::state::{Agent, AgentObject, Liveness};
 use crate::timers::Timer;
+use proffer_allocator::AgentBooks;
 use proffer_mesos_api::{Reason, TaskState};
 use proffer_resources::ResourceBag;
 use std::collections::BTreeMap;
@@ -102,8 +103,8 @@ impl Master {
     /// Something that decides about the use of an agent may have changed.
     pub(crate) fn agent_changed(&mut self, agent: &AgentName) {
         let Some(known) = self.agents.get(agent) else { return };
-        let (total, ready) = (known.total(), known.can_launch() && !known.deactivated);
-        let fits = self.allocator.agent(agent).is_none_or(|books| books.fits_in(&ResourceBag::from(&total)));
+        let (total, ready) = (self.total_of(known), known.can_launch() && !known.deactivated);
+        let fits = self.allocator.agent(agent).is_none_or(|books| books.fits_in(&total));
         if !ready || !fits {
             let why = if ready {
                 format!("agent {agent} has less than it had")
@@ -114,15 +115,20 @@ impl Master {
                 self.rescind(&offer, why.clone());
             }
         }
-        let before = self.allocator.agent(agent).map(|books| (books.total().to_resources(), books.is_ready()));
-        if before.as_ref() != Some(&(total.clone(), ready)) {
-            self.allocator.set_agent(agent, ResourceBag::from(&total), ready);
+        let same = |books: &AgentBooks| *books.total() == total && books.is_ready() == ready;
+        if !self.allocator.agent(agent).is_some_and(same) {
+            self.allocator.set_agent(agent, total, ready);
             self.explain_soon();
             let offered_to = self.frameworks.iter().filter(|(_, framework)| framework.offers.is_empty());
             self.changed_frameworks.extend(offered_to.map(|(key, _)| key.clone()));
         }
         self.changed_agents.insert(agent.clone());
         self.send_waiting_launches(agent);
+    }
+
+    /// All that an agent has.
+    pub(crate) fn total_of(&self, known: &Agent) -> ResourceBag {
+        known.capacity()
     }
 
     /// An agent and its node are gone for good, and so is what ran there.
@@ -179,7 +185,7 @@ impl Master {
     }
 
     fn ready(&self, agent: &AgentName) -> Readiness {
-        let overcommitted = self.allocator.agent(agent).is_some_and(proffer_allocator::AgentBooks::is_overcommitted);
+        let overcommitted = self.allocator.agent(agent).is_some_and(AgentBooks::is_overcommitted);
         if overcommitted {
             let message = "its slot is smaller than what runs in it: nothing is offered until that fits again";
             return Readiness { ready: true, reason: "Overcommitted", message: message.to_owned() };

@@ -7,14 +7,15 @@
 use crate::event::SchedulerKind;
 use crate::ids::{AgentName, ObjectKey};
 use crate::master::Master;
-use crate::state::Turn as Age;
-use proffer_allocator::{Demand, For, Strategy, Turn};
+use crate::state::{Turn as Age, Want};
+use proffer_allocator::{For, Strategy, Turn};
+use proffer_resources::Role;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The waiting tasks of a framework that may fit somewhere now: the first of each group, the oldest first.
+/// The waiting tasks of a framework in one role that may fit somewhere now: the first of each group, the oldest first.
 struct Heads {
     strategy: Strategy,
-    oldest_first: BTreeSet<(Age, Demand)>,
+    oldest_first: BTreeSet<(Age, Want)>,
 }
 
 impl Master {
@@ -33,63 +34,68 @@ impl Master {
 
     fn take_turns(&mut self) {
         let mut freed: Option<BTreeSet<AgentName>> = None;
-        let mut waiting: BTreeMap<ObjectKey, Heads> = BTreeMap::new();
+        let mut waiting: BTreeMap<(ObjectKey, Role), Heads> = BTreeMap::new();
         while let Some(turn) = self.allocator.next_turn() {
             match turn {
                 Turn::Offer(offer) => self.make_offer(&offer),
                 Turn::Place { framework: key, role } => {
                     let freed = freed.get_or_insert_with(|| self.allocator.freed());
-                    if !waiting.contains_key(&key)
-                        && let Some(heads) = self.heads(&key, freed)
+                    let client = (key, role);
+                    if !waiting.contains_key(&client)
+                        && let Some(heads) = self.heads(&client.0, &client.1, freed)
                     {
-                        waiting.insert(key.clone(), heads);
+                        waiting.insert(client.clone(), heads);
                     }
-                    let served = waiting.get_mut(&key).is_some_and(|heads| self.place_one(&key, heads, freed));
-                    if !served {
-                        self.allocator.pass(&key, &role);
+                    let (key, role) = &client;
+                    let heads = waiting.get_mut(&client);
+                    if !heads.is_some_and(|heads| self.place_one(key, role, heads, freed)) {
+                        self.allocator.pass(key, role);
                     }
                 }
             }
         }
     }
 
-    fn heads(&self, key: &ObjectKey, freed: &BTreeSet<AgentName>) -> Option<Heads> {
+    fn heads(&self, key: &ObjectKey, role: &Role, freed: &BTreeSet<AgentName>) -> Option<Heads> {
         let framework = self.frameworks.get(key)?;
         let Some(SchedulerKind::BuiltIn(strategy)) = framework.scheduler() else { return None };
-        let whose = For { framework: key, role: &framework.role };
+        let whose = For { framework: key, role };
+        let is_first = framework.roles().first() == Some(role);
+        let in_role = |want: &&Want| want.role.as_ref().map_or(is_first, |named| named == role);
         let stuck = framework
             .waiting
             .groups()
-            .map(|(demand, _)| demand)
-            .filter(|demand| freed.iter().any(|agent| self.allocator.fits_on(demand, whose, agent)));
+            .map(|(want, _)| want)
+            .filter(in_role)
+            .filter(|want| freed.iter().any(|agent| self.allocator.fits_on(&want.demand, whose, agent)));
         let oldest_first = framework
             .waiting
             .fresh()
+            .filter(in_role)
             .chain(stuck)
-            .filter_map(|demand| Some((framework.waiting.head(demand)?.clone(), demand.clone())))
+            .filter_map(|want| Some((framework.waiting.head(want)?.clone(), want.clone())))
             .collect();
         Some(Heads { strategy, oldest_first })
     }
 
     /// Places the oldest task that fits. `false` if none does.
-    fn place_one(&mut self, key: &ObjectKey, heads: &mut Heads, freed: &BTreeSet<AgentName>) -> bool {
-        let (strategy, role) = (heads.strategy, self.role_of(key));
-        let whose = For { framework: key, role: &role };
-        while let Some(((_, id), demand)) = heads.oldest_first.pop_first() {
-            let fresh = self.frameworks.get(key).is_some_and(|framework| framework.waiting.is_fresh(&demand));
+    fn place_one(&mut self, key: &ObjectKey, role: &Role, heads: &mut Heads, freed: &BTreeSet<AgentName>) -> bool {
+        let strategy = heads.strategy;
+        let whose = For { framework: key, role };
+        while let Some(((_, id), want)) = heads.oldest_first.pop_first() {
+            let fresh = self.frameworks.get(key).is_some_and(|framework| framework.waiting.is_fresh(&want));
             let place = if fresh {
-                self.allocator.place(&demand, whose, strategy)
+                self.allocator.place(&want.demand, whose, strategy)
             } else {
-                self.allocator.place_among(&demand, whose, strategy, freed)
+                self.allocator.place_among(&want.demand, whose, strategy, freed)
             };
             let Some((agent, given)) = place else {
-                self.framework_mut(key).waiting.set_stuck(&demand);
+                self.framework_mut(key).waiting.set_stuck(&want);
                 continue;
             };
-            self.launch(&id, &agent, given.to_resources());
-            if let Some(next) = self.frameworks.get(key).and_then(|framework| framework.waiting.head(&demand).cloned())
-            {
-                heads.oldest_first.insert((next, demand));
+            self.launch(&id, &agent, role.clone(), given, None);
+            if let Some(next) = self.frameworks.get(key).and_then(|framework| framework.waiting.head(&want).cloned()) {
+                heads.oldest_first.insert((next, want));
             }
             return true;
         }

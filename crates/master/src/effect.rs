@@ -3,7 +3,7 @@
 use crate::event::Command;
 use crate::ids::{AgentName, Epoch, OfferId, Session, TaskId, WriteId};
 use crate::record::{AgentRecord, FrameworkRecord, Notice, OfferEnd, OfferRecord, TaskRecord};
-use proffer_resources::{Amount, Resources};
+use proffer_resources::{Amount, ResourceBag};
 use std::time::Duration;
 
 /// Something for the shell to do. Effects of one event are independent of each other but for `after`.
@@ -151,7 +151,7 @@ pub struct Launch {
     /// Name of its framework.
     pub framework: String,
     /// What it is given, ports included.
-    pub resources: Resources,
+    pub resources: ResourceBag,
     /// Upper bound of cores, where it differs.
     pub cpu_limit: Option<Amount>,
     /// Upper bound of memory in MiB, where it differs.

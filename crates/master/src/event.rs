@@ -2,10 +2,10 @@
 
 use crate::ids::{AgentName, Epoch, ObjectKey, OfferId, Session, TaskId, WriteId};
 use crate::record::TaskRecord;
-use proffer_allocator::{PortRequest, Strategy};
+use proffer_allocator::{Capabilities, Constraints, PortRequest, Strategy};
 use proffer_mesos_api::{Reason, TaskState};
-use proffer_resources::{Amount, Resources, Role};
-use std::collections::BTreeMap;
+use proffer_resources::{Amount, Quantities, ResourceBag, Resources, Role};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Everything that can happen to the master.
@@ -124,8 +124,18 @@ pub struct FrameworkObject {
     pub generation: i64,
     /// Who decides what runs; or what is wrong with the object, for a person.
     pub scheduler: Result<SchedulerKind, String>,
-    /// Roles in which it gets offers.
-    pub roles: Vec<String>,
+    /// Roles in which it is served, each once. Its tasks that name none run in the first. `*` if it names none itself.
+    pub roles: Vec<Role>,
+    /// Those of them in which it wants no offers (Mesos: `suppressed_roles`).
+    pub suppressed: BTreeSet<Role>,
+    /// What it knows of.
+    pub capabilities: Capabilities,
+    /// Which agents it wants, by role.
+    pub constraints: BTreeMap<Role, Constraints>,
+    /// Least offers that are worth its while, by role; the master's where it says nothing.
+    pub min_allocatable: BTreeMap<Role, Vec<Quantities>>,
+    /// The principal that it acts as, if it has one.
+    pub principal: Option<String>,
     /// How long its offers wait; the master's default if `None`.
     pub offer_timeout: Option<Duration>,
     /// How many completed tasks keep their object.
@@ -133,10 +143,23 @@ pub struct FrameworkObject {
 }
 
 impl FrameworkObject {
-    /// The role in which it is served: the first of its roles that can be one, else `*`.
+    /// The object of a framework of the role `*` that says nothing but who schedules it.
     #[must_use]
-    pub fn role(&self) -> Role {
-        self.roles.iter().find_map(|role| Role::new(role).ok()).unwrap_or_else(Role::any)
+    pub fn new(key: ObjectKey, uid: String, scheduler: Result<SchedulerKind, String>) -> Self {
+        Self {
+            key,
+            uid,
+            generation: 1,
+            scheduler,
+            roles: vec![Role::any()],
+            suppressed: BTreeSet::new(),
+            capabilities: Capabilities::default(),
+            constraints: BTreeMap::new(),
+            min_allocatable: BTreeMap::new(),
+            principal: None,
+            offer_timeout: None,
+            history_limit: 1000,
+        }
     }
 }
 
@@ -145,8 +168,15 @@ impl FrameworkObject {
 pub enum SchedulerKind {
     /// The built-in scheduler.
     BuiltIn(Strategy),
-    /// Somebody who answers Offer objects.
-    OfferObjects,
+    /// Somebody else, who is offered resources.
+    External(Delivery),
+}
+
+/// How offers reach a framework.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// As Offer objects, which it answers by setting their reply.
+    Objects,
 }
 
 /// A Task object, validated.
@@ -177,6 +207,8 @@ pub struct TaskObject {
 pub struct TaskRequest {
     /// What to run.
     pub command: Command,
+    /// The role in which it runs; the first of its framework's if `None`.
+    pub role: Option<Role>,
     /// Cores, memory and disk.
     pub resources: Resources,
     /// Ports.
@@ -259,8 +291,9 @@ pub struct AgentRegistration {
     pub version: String,
     /// Highest epoch that it has confirmed.
     pub epoch: Epoch,
-    /// Disk and ports that it has; cores and memory come from the slot.
-    pub capacity: Resources,
+    /// What it has beside the cores and the memory of its slot. Cores and memory in it are those of the slot's that are
+    /// reserved in its settings, and revocable ones beside the slot's.
+    pub capacity: ResourceBag,
     /// Everything that it still knows.
     pub tasks: Vec<TaskSnapshot>,
     /// UID of the slot pod in which it can launch, if it found one.
@@ -270,8 +303,8 @@ pub struct AgentRegistration {
 /// A task as an agent's checkpoint has it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskSnapshot {
-    /// What it holds.
-    pub resources: Resources,
+    /// What it holds. An agent need not know how that is reserved: if it is as much as is recorded, the record counts.
+    pub resources: ResourceBag,
     /// Its newest state.
     pub update: StatusUpdate,
 }

@@ -3,10 +3,11 @@
 use crate::event::SchedulerKind;
 use crate::ids::{AgentName, ObjectKey, TaskId, Time};
 use crate::master::Master;
-use crate::state::Phase;
+use crate::state::{Framework, Phase, Want};
 use crate::tasks::SETTLE;
 use crate::timers::Timer;
-use proffer_allocator::{Demand, For, Verdict};
+use proffer_allocator::{For, Verdict};
+use proffer_resources::Role;
 use std::time::Duration;
 
 /// How many waiting tasks are told in one go, so that a long queue does not become a flood of writes.
@@ -19,6 +20,7 @@ const RETELL: Duration = Duration::from_secs(30);
 const NO_FRAMEWORK: u8 = 100;
 const UNUSABLE_FRAMEWORK: u8 = 101;
 const WAITS_FOR_FRAMEWORK: u8 = 102;
+const ROLE_OF_OTHERS: u8 = 103;
 
 /// Why a task waits, for the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,15 +36,13 @@ impl Master {
     #[must_use]
     pub fn explain_task(&self, key: &ObjectKey) -> Option<WaitingTask> {
         let (_, task) = self.tasks_named(key).find(|(_, task)| task.is_waiting())?;
-        let demand = task.demand()?;
-        let (_, message) = self.why_waiting(&task.framework, &demand);
+        let want = task.want()?;
+        let (_, message) = self.why_waiting(&task.framework, &want);
         let placed_here = matches!(self.scheduler_of(&task.framework), Some(SchedulerKind::BuiltIn(_)));
         let agents = if placed_here {
-            {
-                let (framework, role) = (&task.framework, &self.role_of(&task.framework));
-                let verdict = |agent| self.allocator.verdict(&demand, For { framework, role }, agent);
-                self.agents.keys().map(|agent| (agent.clone(), verdict(agent))).collect()
-            }
+            let (framework, role) = (&task.framework, &self.role_wanted(&task.framework, &want));
+            let verdict = |agent| self.allocator.verdict(&want.demand, For { framework, role }, agent);
+            self.agents.keys().map(|agent| (agent.clone(), verdict(agent))).collect()
         } else {
             Vec::new()
         };
@@ -54,9 +54,9 @@ impl Master {
         let mut to_tell = Vec::new();
         let mut again = None;
         for (key, framework) in &self.frameworks {
-            for (demand, group) in framework.waiting.groups() {
+            for (want, group) in framework.waiting.groups() {
                 again.get_or_insert(RETELL);
-                let (class, message) = self.why_waiting(key, demand);
+                let (class, message) = self.why_waiting(key, want);
                 for (_, id) in group {
                     match self.is_to_be_told(id, class, &message) {
                         Some(true) if to_tell.len() < TOLD_AT_ONCE => {
@@ -82,8 +82,8 @@ impl Master {
     /// Writes into one waiting task why it waits.
     pub(crate) fn tell_why_waiting(&mut self, id: &TaskId) {
         let Some(task) = self.tasks.get(id) else { return };
-        let Some(demand) = task.demand() else { return };
-        let (class, message) = self.why_waiting(&task.framework, &demand);
+        let Some(want) = task.want() else { return };
+        let (class, message) = self.why_waiting(&task.framework, &want);
         self.tell(id, class, message);
     }
 
@@ -96,8 +96,21 @@ impl Master {
 
     /// Why a framework gets no offers.
     pub(crate) fn why_no_offers(&self, framework: &ObjectKey) -> String {
-        let role = self.role_of(framework);
-        format!("gets no offers: {}", self.allocator.explain_no_offers(framework, &role, self.now))
+        let roles = self.frameworks.get(framework).map(Framework::roles).unwrap_or_default();
+        let why = |role| self.allocator.explain_no_offers(framework, role, self.now);
+        match roles {
+            [] | [_] => format!("gets no offers: {}", why(&self.role_of(framework))),
+            several => {
+                let by_role: Vec<String> =
+                    several.iter().map(|role| format!("for role {role}: {}", why(role))).collect();
+                format!("gets no offers: {}", by_role.join("; "))
+            }
+        }
+    }
+
+    /// The role in which tasks that ask for this are to be placed.
+    pub(crate) fn role_wanted(&self, framework: &ObjectKey, want: &Want) -> Role {
+        want.role.clone().unwrap_or_else(|| self.role_of(framework))
     }
 
     /// The scheduler of a framework, if that exists and is usable.
@@ -106,7 +119,7 @@ impl Master {
     }
 
     /// A message about a waiting task, and its class: messages of one class differ in figures only.
-    fn why_waiting(&self, key: &ObjectKey, demand: &Demand) -> (u8, String) {
+    fn why_waiting(&self, key: &ObjectKey, want: &Want) -> (u8, String) {
         let (name, namespace) = (&key.name, &key.namespace);
         let Some(object) = self.frameworks.get(key).and_then(|framework| framework.object.as_ref()) else {
             let message = format!(
@@ -116,12 +129,17 @@ impl Master {
         };
         match &object.scheduler {
             Err(problem) => (UNUSABLE_FRAMEWORK, format!("framework {name:?} cannot be served: {problem}")),
-            Ok(SchedulerKind::OfferObjects) => {
+            Ok(SchedulerKind::External(_)) => {
                 (WAITS_FOR_FRAMEWORK, format!("waits for its framework {name:?} to launch it in an offer"))
             }
             Ok(SchedulerKind::BuiltIn(_)) => {
-                let whose = For { framework: key, role: &self.role_of(key) };
-                let unplaced = self.allocator.explain_unplaced(demand, whose);
+                let role = &self.role_wanted(key, want);
+                if !object.roles.contains(role) {
+                    let message =
+                        format!("framework {name:?} has no role {role}: correct spec.role, or add it to its roles");
+                    return (ROLE_OF_OTHERS, message);
+                }
+                let unplaced = self.allocator.explain_unplaced(&want.demand, For { framework: key, role });
                 (unplaced.class(), unplaced.to_string())
             }
         }

@@ -24,17 +24,18 @@ impl Master {
         }
         let known_as = before.filter(|before| before.uid == object.uid).map(|before| before.scheduler);
         let rescheduled = known_as.as_ref() != Some(&object.scheduler);
-        let takes_offers = object.scheduler == Ok(SchedulerKind::OfferObjects);
+        let takes_offers = matches!(object.scheduler, Ok(SchedulerKind::External(_)));
         let usable = object.scheduler.is_ok();
-        let role = object.role();
         let framework = self.framework_mut(&key);
-        let same_role = framework.role == role;
-        framework.role = role.clone();
+        if framework.object.as_ref().is_none_or(|before| before.suppressed != object.suppressed) {
+            framework.suppressed = object.suppressed.clone();
+        }
         framework.object = Some(object);
         framework.waiting.refresh();
-        if !same_role {
-            for offer in self.offers_to(&key) {
-                self.rescind(&offer, format!("framework {:?} has the role {role} now", key.name));
+        for offer in self.offers_to(&key) {
+            let Some(role) = self.offers.get(&offer).map(|offer| offer.role.clone()) else { continue };
+            if !self.frameworks.get(&key).is_some_and(|framework| framework.roles().contains(&role)) {
+                self.rescind(&offer, format!("framework {:?} has no role {role} any more", key.name));
             }
         }
         if rescheduled {
@@ -54,14 +55,28 @@ impl Master {
             }
         }
         if usable {
-            let taking = if takes_offers { Taking::Offers } else { Taking::Placement };
-            let max_offers = Some(MAX_OFFERS_PER_FRAMEWORK);
-            let info = FrameworkInfo { roles: [role].into(), taking, max_offers, ..FrameworkInfo::default() };
-            self.allocator.set_framework(&key, info);
+            self.tell_allocator(&key);
         } else {
             self.allocator.set_active(&key, false);
         }
         self.changed_frameworks.insert(key);
+    }
+
+    /// Tells the allocator what a framework wants.
+    fn tell_allocator(&mut self, key: &ObjectKey) {
+        let Some(framework) = self.frameworks.get(key) else { return };
+        let Some(object) = &framework.object else { return };
+        let takes_offers = matches!(object.scheduler, Ok(SchedulerKind::External(_)));
+        let info = FrameworkInfo {
+            roles: object.roles.iter().cloned().collect(),
+            suppressed: framework.suppressed.clone(),
+            capabilities: object.capabilities,
+            taking: if takes_offers { Taking::Offers } else { Taking::Placement },
+            constraints: object.constraints.clone(),
+            min_allocatable: object.min_allocatable.clone(),
+            max_offers: Some(MAX_OFFERS_PER_FRAMEWORK),
+        };
+        self.allocator.set_framework(key, info);
     }
 
     /// A Framework object is gone or is being deleted: its offers and tasks go too.

@@ -7,7 +7,7 @@ use crate::offers::MAX_OFFERS_PER_FRAMEWORK;
 use crate::state::{Agent, Framework, OfferPhase, Over, Phase, Write};
 use proffer_allocator::{AgentBooks, For};
 use proffer_mesos_api::TaskState;
-use proffer_resources::{Quantities, Resources};
+use proffer_resources::{Quantities, ResourceBag, ResourceName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An error with what is wrong, unless `holds`.
@@ -99,7 +99,7 @@ impl Master {
             .map(|(id, _)| id.clone())
             .collect();
         ensure(offers == framework.offers, || format!("{offers:?} are live, {:?} are counted", framework.offers))?;
-        let takes_offers = framework.scheduler() == Some(SchedulerKind::OfferObjects);
+        let takes_offers = matches!(framework.scheduler(), Some(SchedulerKind::External(_)));
         ensure(offers.is_empty() || takes_offers, || "has offers and takes none".to_owned())
     }
 
@@ -121,19 +121,14 @@ impl Master {
         ensure(live.iter().map(|(id, _)| *id).eq(&known.offers), || "miscounted its offers".to_owned())?;
 
         let sum =
-            |parts: &mut dyn Iterator<Item = &Resources>| parts.fold(Resources::default(), |sum, part| sum.plus(part));
+            |parts: &mut dyn Iterator<Item = &ResourceBag>| parts.fold(ResourceBag::new(), |sum, part| sum.plus(part));
         let strays = known.strays.values().map(|stray| &stray.held);
         let allocated = sum(&mut placed.values().map(|placed| &placed.held).chain(strays));
         let offered = sum(&mut live.iter().map(|(_, offer)| &offer.resources));
-        ensure(books.allocated().to_resources() == allocated, || {
-            format!("{allocated} is held, {} in the books", books.allocated())
-        })?;
-        ensure(books.offered().to_resources() == offered, || {
-            format!("{offered} is offered, {} in the books", books.offered())
-        })?;
-        ensure(books.total().to_resources() == known.total(), || {
-            format!("has {}, {} in the books", known.total(), books.total())
-        })?;
+        ensure(*books.allocated() == allocated, || format!("{allocated} is held, {} in the books", books.allocated()))?;
+        ensure(*books.offered() == offered, || format!("{offered} is offered, {} in the books", books.offered()))?;
+        let total = self.total_of(known);
+        ensure(*books.total() == total, || format!("has {total}, {} in the books", books.total()))?;
         Self::check_offers_are_exclusive(books, &live.iter().map(|(_, offer)| &offer.resources).collect::<Vec<_>>())?;
         let usable = known.can_launch() && !known.deactivated;
         ensure(usable == books.is_ready(), || format!("is usable: {usable}, in the books: {}", books.is_ready()))?;
@@ -141,22 +136,23 @@ impl Master {
     }
 
     /// Nothing is in two live offers, or in an offer and held.
-    fn check_offers_are_exclusive(books: &AgentBooks, offers: &[&Resources]) -> Result<(), String> {
+    fn check_offers_are_exclusive(books: &AgentBooks, offers: &[&ResourceBag]) -> Result<(), String> {
         ensure(offers.is_empty() || !books.is_overcommitted(), || {
             format!("{} and {} of {} are held and offered", books.allocated(), books.offered(), books.total())
         })?;
-        let mut taken = books.allocated().to_resources();
+        let mut taken = books.allocated().ranges(&ResourceName::Ports);
         for offer in offers {
-            ensure(!taken.overlaps(offer), || format!("ports {} are given twice", offer.ports))?;
-            taken = taken.plus(offer);
+            let ports = offer.ranges(&ResourceName::Ports);
+            ensure(!taken.intersects(&ports), || format!("ports {ports} are given twice"))?;
+            taken = taken.union(&ports);
         }
         Ok(())
     }
 
     fn check_claims(&self) -> Result<(), String> {
         let mut claims: BTreeMap<ObjectKey, Quantities> = BTreeMap::new();
-        let mut claim = |key: ObjectKey, held: &Resources| {
-            claims.entry(key).or_default().add(&Quantities::from(held));
+        let mut claim = |key: ObjectKey, held: &ResourceBag| {
+            claims.entry(key).or_default().add(&held.quantities());
         };
         for task in self.tasks.values() {
             if let Some(placed) = task.placed() {
@@ -186,16 +182,20 @@ impl Master {
         for (key, framework) in &self.frameworks {
             match framework.scheduler() {
                 Some(SchedulerKind::BuiltIn(strategy)) => {
-                    for (demand, _) in framework.waiting.groups() {
-                        let whose = For { framework: key, role: &framework.role };
-                        let place = self.allocator.place(demand, whose, strategy);
-                        ensure(place.is_none(), || format!("{key}: {demand} waits and fits: {place:?}"))?;
+                    for (want, _) in framework.waiting.groups().filter(|(want, _)| framework.is_served_in(want)) {
+                        let whose = For { framework: key, role: &self.role_wanted(key, want) };
+                        let place = self.allocator.place(&want.demand, whose, strategy);
+                        ensure(place.is_none(), || format!("{key}: {want:?} waits and fits: {place:?}"))?;
                     }
                 }
-                Some(SchedulerKind::OfferObjects) if framework.offers.len() < MAX_OFFERS_PER_FRAMEWORK => {
-                    for (agent, _) in self.allocator.agents() {
-                        let offer = self.allocator.offerable(agent, key, &framework.role, self.now);
-                        ensure(offer.is_err(), || format!("{key}: {agent} is not offered: {offer:?}"))?;
+                Some(SchedulerKind::External(_)) if framework.offers.len() < MAX_OFFERS_PER_FRAMEWORK => {
+                    for ((agent, _), role) in self
+                        .allocator
+                        .agents()
+                        .flat_map(|agent| framework.roles().iter().map(move |role| (agent, role)))
+                    {
+                        let offer = self.allocator.offerable(agent, key, role, self.now);
+                        ensure(offer.is_err(), || format!("{key}: {agent} is not offered for {role}: {offer:?}"))?;
                     }
                 }
                 _ => {}

@@ -11,7 +11,7 @@ use crate::tasks::SETTLE;
 use crate::timers::Timer;
 use proffer_allocator::AgentBooks;
 use proffer_mesos_api::{Reason, TaskState};
-use proffer_resources::{Ranges, ResourceBag, Resources, Role};
+use proffer_resources::{Ranges, ResourceBag, Role};
 
 /// With more writes under way than this, a launch has to wait for its turn, and is not worth preparing.
 const PREPARED_AT_ONCE: usize = 8;
@@ -23,8 +23,12 @@ const LARGEST_PREPARED: usize = 16 * 1024;
 pub(crate) struct Placement {
     /// The agent.
     pub(crate) agent: AgentName,
+    /// The role for which the task holds it.
+    pub(crate) role: Role,
     /// What the task holds there.
-    pub(crate) held: Resources,
+    pub(crate) held: ResourceBag,
+    /// The number of the offer, at the allocator, that it is taken out of.
+    pub(crate) offer: Option<u64>,
     /// Whether the agent is known to have it.
     pub(crate) confirmed: bool,
     /// The write that the launch waits for.
@@ -32,8 +36,16 @@ pub(crate) struct Placement {
 }
 
 impl Master {
-    /// Launches a waiting task on `agent` with `given`: recorded first, sent once the record is durable.
-    pub(crate) fn launch(&mut self, id: &TaskId, agent: &AgentName, given: Resources) {
+    /// Launches a waiting task on `agent` with `given`, which is free or in `offer`: recorded first, sent once the record is
+    /// durable.
+    pub(crate) fn launch(
+        &mut self,
+        id: &TaskId,
+        agent: &AgentName,
+        role: Role,
+        given: ResourceBag,
+        offer: Option<u64>,
+    ) {
         self.stop_waiting(id);
         let now = self.now;
         let Some(place) = self.agents.get(agent).map(|known| PlacedOn {
@@ -48,11 +60,12 @@ impl Master {
         task.record.reason = None;
         task.record.message = format!("is being launched on agent {agent}");
         task.record.agent = Some(place);
-        task.record.ports = given.ports.clone();
         task.record.staging_at = Some(now);
         task.record.generation = task.generation;
+        task.note_held(&role, &given);
         let write = self.write_awaited(id, Write::Launch(id.clone()));
-        self.occupy(id, Placement { agent: agent.clone(), held: given, confirmed: false, launch: write });
+        let agent = agent.clone();
+        self.occupy(id, Placement { agent, role, held: given, offer, confirmed: false, launch: write });
         match write {
             Some(_) => self.send_launch(id),
             None => self.could_not_be_recorded(id, "the API server refuses it"),
@@ -62,17 +75,19 @@ impl Master {
 
     /// Enters a task's place into all books.
     pub(crate) fn occupy(&mut self, id: &TaskId, placement: Placement) {
-        let Placement { agent, held, confirmed, launch } = placement;
+        let Placement { agent, role, held, offer, confirmed, launch } = placement;
         let Some(task) = self.tasks.get(id) else { return };
         let framework = task.framework.clone();
         // It may have been met on that agent while it was thought to be elsewhere: it holds its resources once.
         self.forget_stray(&agent, id);
-        let role = self.frameworks.get(&framework).map_or_else(Role::any, |known| known.role.clone());
         let placed =
             Placed { agent: agent.clone(), role: role.clone(), held: held.clone(), confirmed, launch, kill: None };
         let Some(task) = self.tasks.get_mut(id) else { return };
+        task.note_held(&role, &held);
         task.phase = Phase::Placed(placed);
-        self.allocator.allocate(&agent, &framework, &role, &ResourceBag::from(&held));
+        if !offer.is_some_and(|offer| self.allocator.launch_from(offer, &held)) {
+            self.allocator.allocate(&agent, &framework, &role, &held);
+        }
         if let Some(known) = self.agents.get_mut(&agent) {
             known.tasks.insert(id.clone());
         }
@@ -86,7 +101,7 @@ impl Master {
         let Some(task) = self.tasks.get(id) else { return };
         let Some(Placed { agent, role, held, launch, .. }) = task.placed().cloned() else { return };
         let framework = task.framework.clone();
-        self.allocator.release(&agent, &framework, &role, &ResourceBag::from(&held));
+        self.allocator.release(&agent, &framework, &role, &held);
         if let Some(known) = self.agents.get_mut(&agent) {
             known.tasks.remove(id);
             known.to_launch.remove(id);
@@ -109,6 +124,8 @@ impl Master {
         task.record.message = String::new();
         task.record.agent = None;
         task.record.ports = Ranges::default();
+        task.record.role = None;
+        task.record.held = None;
         task.record.staging_at = None;
     }
 

@@ -19,6 +19,7 @@ mod accept;
 mod agents;
 mod allocation;
 mod config;
+mod delivery;
 mod effect;
 mod ending;
 mod event;
@@ -49,15 +50,15 @@ mod writes;
 pub use config::MasterConfig;
 pub use effect::{Effect, Launch, ToAgent};
 pub use event::{
-    AgentRegistration, Command, Event, FrameworkObject, OfferReply, SchedulerKind, Slot, StatusUpdate, TaskObject,
-    TaskRequest, TaskSnapshot, WriteOutcome,
+    AgentRegistration, Command, Delivery, Event, FrameworkObject, OfferReply, SchedulerKind, Slot, StatusUpdate,
+    TaskObject, TaskRequest, TaskSnapshot, WriteOutcome,
 };
 pub use explain::WaitingTask;
 pub use ids::{AgentName, Epoch, ObjectKey, OfferId, Session, TaskId, Time, WriteId};
 pub use master::Master;
 #[cfg(feature = "planted")]
 pub use planted::Planted;
-pub use proffer_allocator::{PortRequest, Strategy};
+pub use proffer_allocator::{Capabilities, Constraints, PortRequest, Strategy};
 pub use record::{
     AgentRecord, FrameworkRecord, Notice, NoticeAbout, OfferEnd, OfferRecord, PlacedOn, Readiness, TaskRecord,
 };

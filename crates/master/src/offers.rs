@@ -6,10 +6,9 @@ use crate::ids::{AgentName, ObjectKey, OfferId};
 use crate::master::Master;
 use crate::planted::Planted;
 use crate::record::{NoticeAbout, OfferEnd, OfferRecord};
-use crate::state::{Offer, OfferPhase, Write};
+use crate::state::{Offer, OfferPhase};
 use crate::timers::Timer;
 use proffer_allocator::{DEFAULT_REFUSE, MAX_REFUSE};
-use proffer_resources::{ResourceBag, Resources};
 use std::time::Duration;
 
 /// Offers that one framework may have at a time (Mesos: `MAX_OFFERS_PER_FRAMEWORK`).
@@ -18,10 +17,11 @@ pub(crate) const MAX_OFFERS_PER_FRAMEWORK: usize = 50;
 impl Master {
     /// Makes an offer that the allocator booked.
     pub(crate) fn make_offer(&mut self, booked: &proffer_allocator::Offer<AgentName, ObjectKey>) {
-        let (key, agent, resources) = (&booked.framework, &booked.agent, booked.resources.to_resources());
+        let (key, agent) = (&booked.framework, &booked.agent);
         let place = self.place_on(agent);
         let attributes = self.agents.get(agent).map(|known| known.attributes.clone()).unwrap_or_default();
-        let Some(object) = self.frameworks.get(key).and_then(|framework| framework.object.as_ref()) else {
+        let object = self.frameworks.get(key).and_then(|framework| framework.object.as_ref());
+        let (Some(object), Some(delivery)) = (object, self.delivery_to(key)) else {
             self.allocator.rescind(booked.number);
             return;
         };
@@ -33,16 +33,14 @@ impl Master {
             id: id.clone(),
             framework: key.clone(),
             framework_uid: object.uid.clone(),
-            role: booked.role.to_string(),
+            role: booked.role.clone(),
             agent: place,
             attributes,
-            resources: resources.clone(),
+            resources: booked.resources.clone(),
             expires_at,
             epoch: self.epoch(),
         };
-        let write = self.new_write();
-        self.writes.insert(write, Write::Offer(id.clone()));
-        self.push(Effect::CreateOffer { write, offer: Box::new(record) });
+        let creation = self.deliver_offer(delivery, record);
         self.framework_mut(key).offers.insert(id.clone());
         if let Some(known) = self.agents.get_mut(agent) {
             known.offers.insert(id.clone());
@@ -52,11 +50,13 @@ impl Master {
         self.changed_agents.insert(agent.clone());
         let offer = Offer {
             framework: key.clone(),
+            role: booked.role.clone(),
+            delivery,
             agent: agent.clone(),
             number: booked.number,
-            resources,
+            resources: booked.resources.clone(),
             created: self.now,
-            creation: Some(write),
+            creation,
             phase: OfferPhase::Outstanding,
         };
         self.offers.insert(id, offer);
@@ -72,7 +72,7 @@ impl Master {
         }
         let Some(offer) = self.offers.get(id) else { return };
         if let OfferPhase::Ended(end) = offer.phase.clone() {
-            self.close(id, end);
+            self.deliver_end(id, end);
         }
     }
 
@@ -81,8 +81,8 @@ impl Master {
         let Some(offer) = self.offers.get(id) else { return };
         if offer.is_live() {
             // Not again at once: what was refused now is likely to be refused again.
-            let (framework, agent, resources) = (offer.framework.clone(), offer.agent.clone(), offer.resources.clone());
-            self.refuse(&framework, &agent, &resources, None);
+            let (framework, agent) = (offer.framework.clone(), offer.agent.clone());
+            self.refuse(id, None);
             if let Some(uid) = self.frameworks.get(&framework).and_then(|known| known.uid().map(ToOwned::to_owned)) {
                 let message = format!("an offer of agent {agent} could not be made: {why}");
                 self.warn(NoticeAbout::Framework(framework, uid), "OfferNotCreated", message);
@@ -101,9 +101,7 @@ impl Master {
         }
         match reply {
             OfferReply::Decline { refuse } => {
-                let (framework, agent, resources) =
-                    (offer.framework.clone(), offer.agent.clone(), offer.resources.clone());
-                self.refuse(&framework, &agent, &resources, refuse);
+                self.refuse(id, refuse);
                 self.end_offer(id, OfferEnd::Declined, "declined by the framework".to_owned());
             }
             accept @ OfferReply::Accept { .. } => {
@@ -127,9 +125,10 @@ impl Master {
 
     /// An offer was not answered in time: as declined with the default filter.
     pub(crate) fn offer_expired(&mut self, id: &OfferId) {
-        let Some(offer) = self.offers.get(id).filter(|offer| offer.is_live()) else { return };
-        let (framework, agent, resources) = (offer.framework.clone(), offer.agent.clone(), offer.resources.clone());
-        self.refuse(&framework, &agent, &resources, None);
+        if !self.offers.get(id).is_some_and(Offer::is_live) {
+            return;
+        }
+        self.refuse(id, None);
         self.end_offer(id, OfferEnd::Expired, "was not answered in time".to_owned());
     }
 
@@ -155,21 +154,15 @@ impl Master {
         self.finish_offer(id, Some((end, message)));
     }
 
-    /// A framework does not want `resources` of `agent` for a while.
-    pub(crate) fn refuse(
-        &mut self,
-        framework: &ObjectKey,
-        agent: &AgentName,
-        resources: &Resources,
-        refuse: Option<Duration>,
-    ) {
+    /// A framework does not want what is left of an offer for a while: for 5 s if it does not say, as in Mesos.
+    pub(crate) fn refuse(&mut self, id: &OfferId, refuse: Option<Duration>) {
         let refuse = refuse.unwrap_or(DEFAULT_REFUSE).min(MAX_REFUSE);
-        if refuse.is_zero() || resources.is_empty() {
+        let Some(offer) = self.offers.get(id) else { return };
+        if refuse.is_zero() || offer.resources.is_empty() {
             return;
         }
         let until = self.now.after(refuse);
-        let role = self.role_of(framework);
-        self.allocator.refuse(agent, framework, &role, &ResourceBag::from(resources), until, self.now);
+        self.allocator.refuse(&offer.agent, &offer.framework, &offer.role, &offer.resources, until, self.now);
     }
 
     /// Deletes the object of an offer that ended long enough ago.
@@ -203,17 +196,7 @@ impl Master {
         offer.phase = OfferPhase::Ended(end.clone());
         // An object that may not be there yet is closed once it is.
         if offer.creation.is_none() {
-            self.close(id, end);
-        }
-    }
-
-    fn close(&mut self, id: &OfferId, end: Option<(OfferEnd, String)>) {
-        if let Some((end, message)) = end {
-            self.push(Effect::CloseOffer { offer: id.clone(), end, message });
-            self.timers.set(Timer::OfferForgotten(id.clone()), self.now.after(self.config.offer_retention));
-        } else {
-            self.offers.remove(id);
-            self.push(Effect::DeleteOffer(id.clone()));
+            self.deliver_end(id, end);
         }
     }
 }

@@ -10,11 +10,11 @@ use crate::ids::{AgentName, ObjectKey, TaskId};
 use crate::master::Master;
 use crate::state::{Agent, Stray};
 use crate::timers::Timer;
-use proffer_resources::Resources;
+use proffer_resources::ResourceBag;
 
 impl Master {
     /// An agent says something about a task of which nothing is known.
-    pub(crate) fn meet_orphan(&mut self, agent: &AgentName, update: StatusUpdate, held: Option<Resources>) {
+    pub(crate) fn meet_orphan(&mut self, agent: &AgentName, update: StatusUpdate, held: Option<ResourceBag>) {
         let id = update.task.clone();
         let known = self.agents.get(agent).and_then(|known| known.strays.get(&id)).cloned();
         let given_up = known.as_ref().is_some_and(|stray| stray.orphan.is_none());

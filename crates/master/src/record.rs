@@ -2,7 +2,7 @@
 
 use crate::ids::{AgentName, Epoch, ObjectKey, OfferId, TaskId, Time};
 use proffer_mesos_api::{Reason, TaskState};
-use proffer_resources::{Ranges, Resources};
+use proffer_resources::{Quantities, Ranges, ResourceBag, Role};
 use std::collections::BTreeMap;
 
 /// Status of a Task object.
@@ -18,6 +18,10 @@ pub struct TaskRecord {
     pub message: String,
     /// Where it runs or ran.
     pub agent: Option<PlacedOn>,
+    /// The role in which it has its agent; `None` in records of leaders that did not tell.
+    pub role: Option<Role>,
+    /// What it holds there, if that is not just as much as it asks for, unreserved.
+    pub held: Option<ResourceBag>,
     /// Ports it was given.
     pub ports: Ranges,
     /// Exit code.
@@ -56,14 +60,14 @@ pub struct OfferRecord {
     pub framework: ObjectKey,
     /// UID of the framework.
     pub framework_uid: String,
-    /// Role.
-    pub role: String,
+    /// The role in which it is made.
+    pub role: Role,
     /// The agent.
     pub agent: PlacedOn,
     /// The agent's attributes.
     pub attributes: BTreeMap<String, String>,
     /// What is offered.
-    pub resources: Resources,
+    pub resources: ResourceBag,
     /// When it goes away by itself.
     pub expires_at: Time,
     /// This leader's epoch.
@@ -105,7 +109,7 @@ pub struct FrameworkRecord {
     /// Tasks that ended and are remembered.
     pub completed: usize,
     /// What its tasks hold.
-    pub allocated: Resources,
+    pub allocated: Quantities,
     /// Offers that wait for its reply.
     pub offers: usize,
     /// Whether it is served, with a reason in camel case and a message.
@@ -125,12 +129,12 @@ pub struct AgentRecord {
     pub version: String,
     /// Its slot.
     pub slot: Option<crate::event::Slot>,
-    /// Ports that tasks may be given.
-    pub ports: Ranges,
+    /// All that it has, reserved or not.
+    pub total: ResourceBag,
     /// What tasks hold.
-    pub allocated: Resources,
+    pub allocated: ResourceBag,
     /// What is offered.
-    pub offered: Resources,
+    pub offered: ResourceBag,
     /// Tasks that hold resources.
     pub tasks: usize,
     /// Whether it can run tasks, with a reason in camel case and a message.

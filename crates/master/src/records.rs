@@ -8,7 +8,7 @@ use crate::record::{AgentRecord, FrameworkRecord, Readiness};
 use crate::state::Framework;
 use crate::timers::Timer;
 use proffer_allocator::Strategy;
-use proffer_resources::{Quantities, Resources};
+use proffer_resources::Quantities;
 
 impl Master {
     /// Hands out what changed during this event.
@@ -67,19 +67,20 @@ impl Master {
         let scheduler = match &object.scheduler {
             Ok(SchedulerKind::BuiltIn(Strategy::BinPack)) => "BinPack",
             Ok(SchedulerKind::BuiltIn(Strategy::Spread)) => "Spread",
-            Ok(SchedulerKind::OfferObjects) => "External",
+            Ok(SchedulerKind::External(_)) => "External",
             Err(_) => "",
         };
         let (is_ready, reason, message) = match &object.scheduler {
             Err(problem) => (false, "Invalid", problem.clone()),
             Ok(SchedulerKind::BuiltIn(_)) => (true, "Served", "the built-in scheduler places its tasks".to_owned()),
-            Ok(SchedulerKind::OfferObjects) if framework.offers.is_empty() => {
+            Ok(SchedulerKind::External(_)) if framework.offers.is_empty() => {
                 (true, "NoOffers", self.why_no_offers(key))
             }
-            Ok(SchedulerKind::OfferObjects) => (true, "Served", "has offers to reply to".to_owned()),
+            Ok(SchedulerKind::External(_)) => (true, "Served", "has offers to reply to".to_owned()),
         };
-        let offered = framework.offers.iter().filter_map(|id| self.offers.get(id)).map(|offer| &offer.resources);
-        let offered = offered.fold(Resources::default(), |sum, more| sum.plus(&more.without_ports()));
+        let offered =
+            framework.offers.iter().filter_map(|id| self.offers.get(id)).map(|offer| offer.resources.quantities());
+        let offered = offered.fold(Quantities::default(), |sum, more| sum.plus(&more));
         Some(FrameworkRecord {
             key: key.clone(),
             uid: object.uid.clone(),
@@ -89,7 +90,7 @@ impl Master {
             pending: framework.waiting.len(),
             active: framework.active,
             completed: framework.completed.len(),
-            allocated: flat(&self.allocator.claim(key)).saturating_minus(&offered),
+            allocated: self.allocator.claim(key).saturating_minus(&offered),
             offers: framework.offers.len(),
             ready: Readiness { ready: is_ready, reason, message },
             epoch: self.epoch(),
@@ -104,17 +105,12 @@ impl Master {
             agent_id: known.id.clone()?,
             version: known.version.clone(),
             slot: known.slot.clone(),
-            ports: known.total().ports,
-            allocated: books.allocated().to_resources(),
-            offered: books.offered().to_resources(),
+            total: books.total().clone(),
+            allocated: books.allocated().clone(),
+            offered: books.offered().clone(),
             tasks: known.tasks.len(),
             ready: self.readiness(agent, known),
             epoch: self.epoch(),
         })
     }
-}
-
-/// Cores, memory and disk of quantities.
-fn flat(quantities: &Quantities) -> Resources {
-    Resources { cpus: quantities.cpus, mem: quantities.mem, disk: quantities.disk, ..Resources::default() }
 }

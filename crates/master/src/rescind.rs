@@ -3,10 +3,10 @@
 use crate::event::SchedulerKind;
 use crate::ids::{AgentName, ObjectKey, OfferId, Time};
 use crate::master::Master;
-use crate::state::{OfferPhase, Turn};
+use crate::state::{OfferPhase, Turn, Want};
 use crate::timers::Timer;
-use proffer_allocator::{Demand, For, Share, Strategy};
-use proffer_resources::Quantities;
+use proffer_allocator::{For, Share, Strategy};
+use proffer_resources::Role;
 use std::collections::BTreeSet;
 
 /// For how many groups of waiting tasks one event looks through the offers.
@@ -37,13 +37,14 @@ impl Master {
             .filter_map(|(id, _)| Some((self.cost(&id)?, id)))
             .collect();
         let mut rescinded = false;
-        for (_, key, demand, strategy) in groups {
-            let helps = mature.iter().find(|(_, id)| self.would_help(id, &demand)).cloned();
+        for (_, key, want, strategy) in groups {
+            let role = self.role_wanted(&key, &want);
+            let helps = mature.iter().find(|(_, id)| self.would_help(id, &want, &role)).cloned();
             if let Some((cost, id)) = helps {
                 let Some(agent) = self.offers.get(&id).map(|offer| offer.agent.clone()) else { continue };
                 mature.remove(&(cost, id.clone()));
                 self.rescind(&id, format!("its resources are needed for a task of framework {:?}", key.name));
-                self.place_on_agent(&key, &demand, strategy, &agent);
+                self.place_on_agent(&key, &want, &role, strategy, &agent);
                 rescinded = true;
             }
         }
@@ -51,13 +52,13 @@ impl Master {
     }
 
     /// The groups of tasks that fit nowhere, the one that has waited longest first.
-    fn stuck_groups(&self) -> Vec<(Turn, ObjectKey, Demand, Strategy)> {
+    fn stuck_groups(&self) -> Vec<(Turn, ObjectKey, Want, Strategy)> {
         let mut groups = Vec::new();
         for (key, framework) in &self.frameworks {
             let Some(SchedulerKind::BuiltIn(strategy)) = framework.scheduler() else { continue };
-            for (demand, _) in framework.waiting.groups().filter(|(demand, _)| !framework.waiting.is_fresh(demand)) {
-                if let Some(head) = framework.waiting.head(demand) {
-                    groups.push((head.clone(), key.clone(), demand.clone(), strategy));
+            for (want, _) in framework.waiting.groups().filter(|(want, _)| !framework.waiting.is_fresh(want)) {
+                if let Some(head) = framework.waiting.head(want).filter(|_| framework.is_served_in(want)) {
+                    groups.push((head.clone(), key.clone(), want.clone(), strategy));
                 }
             }
         }
@@ -68,24 +69,23 @@ impl Master {
 
     /// How much of the cluster an offer holds.
     fn cost(&self, id: &OfferId) -> Option<Share> {
-        self.offers.get(id).map(|offer| self.allocator.share_of(&Quantities::from(&offer.resources)))
+        self.offers.get(id).map(|offer| self.allocator.share_of(&offer.resources.quantities()))
     }
 
-    fn would_help(&self, id: &OfferId, demand: &Demand) -> bool {
+    fn would_help(&self, id: &OfferId, want: &Want, role: &Role) -> bool {
         let Some(offer) = self.offers.get(id) else { return false };
-        self.allocator
-            .agent(&offer.agent)
-            .is_some_and(|books| books.is_ready() && demand.fits(&books.free().to_resources().plus(&offer.resources)))
+        self.allocator.agent(&offer.agent).is_some_and(|books| {
+            books.is_ready() && want.demand.carve(&books.free().plus(&offer.resources), role).is_some()
+        })
     }
 
     /// Places as many tasks of a group on one agent as fit.
-    fn place_on_agent(&mut self, key: &ObjectKey, demand: &Demand, strategy: Strategy, agent: &AgentName) {
+    fn place_on_agent(&mut self, key: &ObjectKey, want: &Want, role: &Role, strategy: Strategy, agent: &AgentName) {
         let only = BTreeSet::from([agent.clone()]);
-        let role = self.role_of(key);
-        let whose = For { framework: key, role: &role };
-        while let Some((_, id)) = self.frameworks.get(key).and_then(|known| known.waiting.head(demand).cloned()) {
-            let Some((agent, given)) = self.allocator.place_among(demand, whose, strategy, &only) else { break };
-            self.launch(&id, &agent, given.to_resources());
+        let whose = For { framework: key, role };
+        while let Some((_, id)) = self.frameworks.get(key).and_then(|known| known.waiting.head(want).cloned()) {
+            let Some((agent, given)) = self.allocator.place_among(&want.demand, whose, strategy, &only) else { break };
+            self.launch(&id, &agent, role.clone(), given, None);
         }
     }
 }

@@ -11,5 +11,5 @@ pub(crate) use agent::{Agent, AgentObject, Liveness, Stray};
 pub(crate) use framework::Framework;
 pub(crate) use offer::{Offer, OfferPhase};
 pub(crate) use task::{KillCause, Over, Phase, Placed, Task};
-pub(crate) use waiting::{Turn, Waiting};
+pub(crate) use waiting::{Turn, Waiting, Want};
 pub(crate) use write::Write;

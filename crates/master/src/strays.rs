@@ -5,7 +5,7 @@ use crate::event::StatusUpdate;
 use crate::ids::{AgentName, ObjectKey, TaskId};
 use crate::master::Master;
 use crate::state::{Placed, Stray, Write};
-use proffer_resources::{ResourceBag, Resources};
+use proffer_resources::ResourceBag;
 
 impl Master {
     /// The object of a placed task is gone: whatever runs of it is killed, and nothing is written any more.
@@ -27,7 +27,7 @@ impl Master {
     }
 
     /// An agent runs something that it should not.
-    pub(crate) fn meet_stray(&mut self, agent: &AgentName, update: &StatusUpdate, held: Option<Resources>) {
+    pub(crate) fn meet_stray(&mut self, agent: &AgentName, update: &StatusUpdate, held: Option<ResourceBag>) {
         let known = self.agents.get(agent).is_some_and(|known| known.strays.contains_key(&update.task));
         if !known {
             let (framework, held) = (update.framework.clone(), held.unwrap_or_default());
@@ -44,7 +44,7 @@ impl Master {
     pub(crate) fn forget_stray(&mut self, agent: &AgentName, id: &TaskId) {
         let Some(stray) = self.agents.get_mut(agent).and_then(|known| known.strays.remove(id)) else { return };
         let framework = ObjectKey::new(id.key.namespace.clone(), stray.framework);
-        self.allocator.release(agent, &framework, &stray.role, &ResourceBag::from(&stray.held));
+        self.allocator.release(agent, &framework, &stray.role, &stray.held);
         self.changed_agents.insert(agent.clone());
         self.changed_frameworks.insert(framework);
     }
@@ -70,7 +70,7 @@ impl Master {
 
     pub(crate) fn enter_stray(&mut self, agent: &AgentName, id: &TaskId, stray: Stray) {
         let framework = ObjectKey::new(id.key.namespace.clone(), stray.framework.clone());
-        self.allocator.allocate(agent, &framework, &stray.role, &ResourceBag::from(&stray.held));
+        self.allocator.allocate(agent, &framework, &stray.role, &stray.held);
         if let Some(known) = self.agents.get_mut(agent) {
             known.strays.insert(id.clone(), stray);
         }

@@ -10,6 +10,7 @@ use crate::record::{PlacedOn, TaskRecord};
 use crate::state::{KillCause, Over, Phase, Task};
 use crate::timers::Timer;
 use proffer_mesos_api::{Reason, TaskState};
+use proffer_resources::Resources;
 use std::time::Duration;
 
 /// How long after a task began to wait or to run the writes come that can wait: they must not hold up its launch.
@@ -138,8 +139,10 @@ impl Master {
 
     fn take_up_placed(&mut self, id: &TaskId, state: TaskState, place: &PlacedOn) {
         let Some(task) = self.tasks.get(id) else { return };
-        let held = task.demand().map(|demand| demand.resources).unwrap_or_default();
+        let asked = task.demand().map(|demand| demand.resources).unwrap_or_default();
         let ports = task.record.ports.clone();
+        let recorded = task.record.held.clone();
+        let held = recorded.unwrap_or_else(|| (&Resources { ports, ..asked }).into());
         // Unreachable says nothing about how far it had come; that it ran leaves a time.
         let confirmed = match state {
             TaskState::Staging => false,
@@ -148,15 +151,8 @@ impl Master {
         };
         let deleting = task.deleting;
         self.expect_agent(&place.agent);
-        self.occupy(
-            id,
-            Placement {
-                agent: place.agent.clone(),
-                held: proffer_resources::Resources { ports, ..held },
-                confirmed,
-                launch: None,
-            },
-        );
+        let (agent, role) = (place.agent.clone(), self.task_role(id));
+        self.occupy(id, Placement { agent, role, held, offer: None, confirmed, launch: None });
         // What it holds may be offered.
         self.agent_changed(&place.agent);
         self.look_for_late_placement(id, place, confirmed);

@@ -11,7 +11,7 @@ use crate::state::{KillCause, Phase};
 use crate::tasks::SETTLE;
 use crate::timers::Timer;
 use proffer_mesos_api::{Reason, TaskState};
-use proffer_resources::{ResourceBag, Resources};
+use proffer_resources::ResourceBag;
 
 /// Where an update is to be entered.
 enum Addressee {
@@ -37,7 +37,7 @@ impl Master {
     }
 
     /// Enters an update of a connected agent; `held` is what the agent says the task holds.
-    pub(crate) fn take_update(&mut self, agent: &AgentName, update: StatusUpdate, held: Option<Resources>) {
+    pub(crate) fn take_update(&mut self, agent: &AgentName, update: StatusUpdate, held: Option<ResourceBag>) {
         let id = update.task.clone();
         let addressee = self.addressee(agent, &id);
         if matches!(addressee, Addressee::Unplaced) && self.tasks.get(&id).is_some_and(|task| !task.is_waiting()) {
@@ -106,19 +106,19 @@ impl Master {
     }
 
     /// A task that waits here is told by an agent: the write that placed it got through unseen. It is where it is.
-    fn adopt_placement(&mut self, agent: &AgentName, update: &StatusUpdate, held: Option<Resources>) {
+    fn adopt_placement(&mut self, agent: &AgentName, update: &StatusUpdate, held: Option<ResourceBag>) {
         let id = &update.task;
         self.stop_waiting(id);
         let now = self.now;
         let place = self.place_on(agent);
         let Some(task) = self.tasks.get_mut(id) else { return };
-        let held = held.or_else(|| task.demand().map(|demand| demand.resources)).unwrap_or_default();
+        let held = held.or_else(|| task.demand().map(|demand| (&demand.resources).into())).unwrap_or_default();
         task.record.state = Some(TaskState::Staging);
         task.record.agent = Some(place);
-        task.record.ports = held.ports.clone();
         task.record.staging_at.get_or_insert(now);
         let deleting = task.deleting;
-        self.occupy(id, Placement { agent: agent.clone(), held, confirmed: true, launch: None });
+        let role = self.task_role(id);
+        self.occupy(id, Placement { agent: agent.clone(), role, held, offer: None, confirmed: true, launch: None });
         self.write_note(id);
         if deleting {
             self.kill(id, KillCause::Deleted);
@@ -149,7 +149,7 @@ impl Master {
     }
 
     /// A task goes on, says its agent.
-    fn progress(&mut self, agent: &AgentName, update: StatusUpdate, held: Option<Resources>) {
+    fn progress(&mut self, agent: &AgentName, update: StatusUpdate, held: Option<ResourceBag>) {
         let id = update.task.clone();
         if let Some(uuid) = update.uuid.clone() {
             // At once: should it be lost here, the agent tells its newest state when it registers again, and a
@@ -193,15 +193,17 @@ impl Master {
     }
 
     /// Counts for a task what its agent says that it holds.
-    fn hold_as_told(&mut self, agent: &AgentName, id: &TaskId, held: Option<Resources>) {
+    fn hold_as_told(&mut self, agent: &AgentName, id: &TaskId, held: Option<ResourceBag>) {
         let Some(task) = self.tasks.get_mut(id) else { return };
         let framework = task.framework.clone();
         let Some(placed) = task.placed_mut() else { return };
-        let Some(held) = held.filter(|held| *held != placed.held) else { return };
+        // How it is reserved is recorded here.
+        let recorded = placed.held.to_resources();
+        let Some(held) = held.filter(|held| held.to_resources() != recorded) else { return };
         let before = std::mem::replace(&mut placed.held, held.clone());
         let role = placed.role.clone();
-        self.allocator.release(agent, &framework, &role, &ResourceBag::from(&before));
-        self.allocator.allocate(agent, &framework, &role, &ResourceBag::from(&held));
+        self.allocator.release(agent, &framework, &role, &before);
+        self.allocator.allocate(agent, &framework, &role, &held);
         self.changed_agents.insert(agent.clone());
         self.changed_frameworks.insert(framework);
     }

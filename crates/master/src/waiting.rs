@@ -13,21 +13,28 @@ impl Master {
         self.frameworks.entry(key.clone()).or_default()
     }
 
-    /// The role in which a framework is served; `*` if it is not known.
+    /// The role of a framework's tasks that name none; `*` if it is not known.
     pub(crate) fn role_of(&self, key: &ObjectKey) -> Role {
-        self.frameworks.get(key).map_or_else(Role::any, |framework| framework.role.clone())
+        self.frameworks.get(key).map_or_else(Role::any, Framework::first_role)
+    }
+
+    /// The role in which a task has its agent, or will have one.
+    pub(crate) fn task_role(&self, id: &TaskId) -> Role {
+        let Some(task) = self.tasks.get(id) else { return Role::any() };
+        let named = || task.request.as_ref().ok()?.role.clone();
+        task.record.role.clone().or_else(named).unwrap_or_else(|| self.role_of(&task.framework))
     }
 
     /// A task waits for an agent from now on.
     pub(crate) fn start_waiting(&mut self, id: &TaskId) {
         let now = self.now;
         let Some(task) = self.tasks.get_mut(id) else { return };
-        let Some(demand) = task.demand() else { return };
+        let Some(want) = task.want() else { return };
         task.phase = Phase::Waiting(now);
         task.told = None;
         let (key, turn) = (task.framework.clone(), (task.created, id.clone()));
         let framework = self.framework_mut(&key);
-        let to_try = framework.waiting.add(&demand, turn);
+        let to_try = framework.waiting.add(&want, turn);
         if framework.scheduler().is_none() {
             // Nothing but a person can help, so it is said at once.
             self.tell_why_waiting(id);
@@ -43,11 +50,11 @@ impl Master {
     /// A task waits no more, or never did.
     pub(crate) fn stop_waiting(&mut self, id: &TaskId) {
         let Some(task) = self.tasks.get(id) else { return };
-        let (Some(demand), turn, key) = (task.demand(), (task.created, id.clone()), task.framework.clone()) else {
+        let (Some(want), turn, key) = (task.want(), (task.created, id.clone()), task.framework.clone()) else {
             return;
         };
         if let Some(framework) = self.frameworks.get_mut(&key) {
-            framework.waiting.remove(&demand, &turn);
+            framework.waiting.remove(&want, &turn);
             self.changed_frameworks.insert(key);
         }
     }

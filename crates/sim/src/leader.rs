@@ -180,7 +180,7 @@ impl Simulation {
                 agent_id: (!agent_id.is_empty()).then_some(agent_id),
                 version: "sim".to_owned(),
                 epoch: Epoch(epoch),
-                capacity: Node::capacity(),
+                capacity: (&Node::capacity()).into(),
                 tasks: tasks.into_iter().map(translate::snapshot).collect(),
                 attached_slot: slot.attached.then_some(slot.pod_uid),
             }),

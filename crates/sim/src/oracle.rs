@@ -131,7 +131,7 @@ impl Oracle {
     /// A leader makes an offer of a node.
     pub(crate) fn offered(&mut self, id: LeaderId, node: usize, offer: &OfferRecord, now: Time) {
         let deeds = &mut self.leaders[id.0];
-        let (agent, resources) = (offer.agent.agent.clone(), offer.resources.clone());
+        let (agent, resources) = (offer.agent.agent.clone(), offer.resources.to_resources());
         deeds.offers.insert(offer.id.clone(), Made { agent, resources, at: now, shown: false });
         if self.ever_confirmed.get(&node).copied().unwrap_or(0) < deeds.epoch.0 {
             let text = format!("is of {}, which has not confirmed epoch {}", offer.agent.agent, deeds.epoch.0);

@@ -5,7 +5,7 @@ use crate::api_server::{Object, StoredOffer, Subject};
 use crate::happening::Happening;
 use crate::random::Random;
 use crate::simulation::Simulation;
-use proffer_master::{FrameworkObject, ObjectKey, OfferReply, PortRequest, SchedulerKind, Strategy, Time};
+use proffer_master::{Delivery, FrameworkObject, ObjectKey, OfferReply, PortRequest, SchedulerKind, Strategy, Time};
 use proffer_resources::Resources;
 use std::time::Duration;
 
@@ -73,17 +73,10 @@ impl Simulation {
         scheduler.founded += 1;
         let kind = match scheduler.temper {
             Temper::BuiltIn(strategy) => SchedulerKind::BuiltIn(strategy),
-            _ => SchedulerKind::OfferObjects,
+            _ => SchedulerKind::External(Delivery::Objects),
         };
-        let object = FrameworkObject {
-            uid: format!("{}-{}", scheduler.framework.name, scheduler.founded),
-            key: scheduler.framework.clone(),
-            generation: 1,
-            scheduler: Ok(kind),
-            roles: vec!["*".to_owned()],
-            offer_timeout: None,
-            history_limit: 1000,
-        };
+        let uid = format!("{}-{}", scheduler.framework.name, scheduler.founded);
+        let object = FrameworkObject::new(scheduler.framework.clone(), uid, Ok(kind));
         if self.api.get(&Subject::Framework(object.key.clone())).is_none() {
             self.api.put(Object::Framework(object));
         }
@@ -125,7 +118,7 @@ impl Simulation {
             }
             let wanted = match temper {
                 Temper::Picky(node) if self.nodes[node].name != offer.terms.agent.agent => Vec::new(),
-                _ => self.choose(&key, &offer.terms.resources, most),
+                _ => self.choose(&key, &offer.terms.resources.to_resources(), most),
             };
             let refuse = Some(Duration::from_millis(self.random.below(3000)));
             let reply = if wanted.is_empty() {

@@ -47,14 +47,14 @@ pub(crate) fn update(update: agent::Update) -> master::StatusUpdate {
 
 /// A task that an agent knows, as a leader hears it.
 pub(crate) fn snapshot(snapshot: agent::Snapshot) -> master::TaskSnapshot {
-    master::TaskSnapshot { resources: snapshot.resources, update: update(snapshot.status) }
+    master::TaskSnapshot { resources: (&snapshot.resources).into(), update: update(snapshot.status) }
 }
 
 fn order(launch: master::Launch) -> agent::Order {
     let command = launch.command;
     agent::Order {
         task: task_to_agent(launch.task, launch.framework),
-        resources: launch.resources,
+        resources: launch.resources.to_resources(),
         cpu_limit: launch.cpu_limit,
         mem_limit: launch.mem_limit,
         command: agent::Command {

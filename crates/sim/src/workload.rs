@@ -84,6 +84,7 @@ impl Simulation {
         let cpus = Amount::from_thousandths(100 * (1 + random.below(12)));
         let request = TaskRequest {
             command: Command { value: "true".to_owned(), shell: true, ..Command::default() },
+            role: None,
             resources: Resources::of(cpus, Amount::from_units(32)),
             ports: Self::ports(random),
             cpu_limit: None,

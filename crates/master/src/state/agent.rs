@@ -3,7 +3,7 @@
 use crate::event::{Slot, StatusUpdate};
 use crate::ids::{OfferId, Session, TaskId, Time};
 use crate::record::AgentRecord;
-use proffer_resources::{Ranges, Resources, Role};
+use proffer_resources::{Ranges, Resource, ResourceBag, ResourceName, Role, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An agent.
@@ -21,8 +21,8 @@ pub(crate) struct Agent {
     pub(crate) object: AgentObject,
     /// Its slot.
     pub(crate) slot: Option<Slot>,
-    /// Disk and ports that it has.
-    pub(crate) capacity: Resources,
+    /// What it has beside the cores and the memory of its slot, and what of the slot's is reserved in its settings.
+    pub(crate) capacity: ResourceBag,
     /// How it is reached.
     pub(crate) liveness: Liveness,
     /// Its newest connection, ended or not.
@@ -87,7 +87,7 @@ pub(crate) struct Stray {
     /// The role for which it holds it.
     pub(crate) role: Role,
     /// What it holds.
-    pub(crate) held: Resources,
+    pub(crate) held: ResourceBag,
     /// What its agent said last, if no object of it was ever seen here: that may still come.
     pub(crate) orphan: Option<StatusUpdate>,
 }
@@ -102,7 +102,7 @@ impl Agent {
             deactivated: false,
             object: AgentObject::NotSeen,
             slot: None,
-            capacity: Resources::default(),
+            capacity: ResourceBag::new(),
             liveness: Liveness::Expected,
             newest_session: None,
             epoch_confirmed: false,
@@ -124,15 +124,19 @@ impl Agent {
         }
     }
 
-    /// What it has: cores and memory of its slot, its own disk and ports.
-    pub(crate) fn total(&self) -> Resources {
-        let slot = self.slot.as_ref().map(|slot| slot.resources.clone()).unwrap_or_default();
-        Resources {
-            cpus: slot.cpus,
-            mem: slot.mem,
-            disk: self.capacity.disk,
-            ports: self.capacity.ports.intersection(&Ranges::span(1, 65_535)),
+    /// What it has before reservations that are objects: cores and memory of its slot, and all else as it told it. What it
+    /// told of cores and memory itself, as reserved in its settings, is part of the slot's.
+    pub(crate) fn capacity(&self) -> ResourceBag {
+        let slot = self.slot.as_ref().map(|slot| slot.resources.without_ports()).unwrap_or_default();
+        let told = self.capacity.quantities_of(|resource| !resource.revocable);
+        let mut total = ResourceBag::new();
+        for (name, has, special) in
+            [(ResourceName::Cpus, slot.cpus, told.cpus), (ResourceName::Mem, slot.mem, told.mem)]
+        {
+            total.add_one(Resource::scalar(name, has.saturating_minus(special)));
         }
+        total.add(&self.capacity.map(with_usable_ports));
+        total
     }
 
     /// Whether it can be told to launch something.
@@ -141,4 +145,12 @@ impl Agent {
             && self.epoch_confirmed
             && self.slot.as_ref().is_some_and(|slot| slot.running && self.attached.as_ref() == Some(&slot.uid))
     }
+}
+
+/// Ports that can be bound.
+fn with_usable_ports(mut resource: Resource) -> Resource {
+    if let (ResourceName::Ports, Value::Ranges(ports)) = (&resource.name, &mut resource.value) {
+        *ports = ports.intersection(&Ranges::span(1, 65_535));
+    }
+    resource
 }

@@ -3,7 +3,7 @@
 use crate::event::{FrameworkObject, SchedulerKind};
 use crate::ids::{OfferId, TaskId, Time};
 use crate::record::FrameworkRecord;
-use crate::state::Waiting;
+use crate::state::{Waiting, Want};
 use proffer_resources::Role;
 use std::collections::BTreeSet;
 
@@ -22,8 +22,8 @@ pub(crate) struct Framework {
     pub(crate) completed: BTreeSet<(Time, TaskId)>,
     /// Its offers that wait for a reply.
     pub(crate) offers: BTreeSet<OfferId>,
-    /// The role in which it is served.
-    pub(crate) role: Role,
+    /// Those of its roles in which it wants no offers now (Mesos: SUPPRESS).
+    pub(crate) suppressed: BTreeSet<Role>,
     /// What was last written of it.
     pub(crate) written: Option<FrameworkRecord>,
 }
@@ -37,7 +37,7 @@ impl Default for Framework {
             active: 0,
             completed: BTreeSet::new(),
             offers: BTreeSet::new(),
-            role: Role::any(),
+            suppressed: BTreeSet::new(),
             written: None,
         }
     }
@@ -47,6 +47,22 @@ impl Framework {
     /// Who schedules it; `None` if it has no usable object.
     pub(crate) fn scheduler(&self) -> Option<SchedulerKind> {
         self.object.as_ref()?.scheduler.as_ref().ok().copied()
+    }
+
+    /// Its roles, the one first in which tasks run that name none.
+    pub(crate) fn roles(&self) -> &[Role] {
+        self.object.as_ref().map_or(&[], |object| &object.roles)
+    }
+
+    /// The role of its tasks that name none; `*` if it has no object.
+    pub(crate) fn first_role(&self) -> Role {
+        self.roles().first().cloned().unwrap_or_else(Role::any)
+    }
+
+    /// Whether tasks that ask for this can be given anything: their role is one of its roles, and not suppressed.
+    pub(crate) fn is_served_in(&self, want: &Want) -> bool {
+        let role = want.role.as_ref().or(self.roles().first());
+        role.is_some_and(|role| self.roles().contains(role) && !self.suppressed.contains(role))
     }
 
     /// UID of its object.

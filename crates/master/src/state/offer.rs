@@ -1,21 +1,25 @@
 //! An offer and what becomes of it.
 
-use crate::event::OfferReply;
+use crate::event::{Delivery, OfferReply};
 use crate::ids::{AgentName, ObjectKey, Time, WriteId};
 use crate::record::OfferEnd;
-use proffer_resources::Resources;
+use proffer_resources::{ResourceBag, Role};
 
 /// An offer.
 #[derive(Clone, Debug)]
 pub(crate) struct Offer {
     /// The framework that it is made to.
     pub(crate) framework: ObjectKey,
+    /// The role in which it is made.
+    pub(crate) role: Role,
+    /// How it reached the framework.
+    pub(crate) delivery: Delivery,
     /// The agent whose resources it offers.
     pub(crate) agent: AgentName,
     /// Its number at the allocator.
     pub(crate) number: u64,
     /// What it offers; less, once tasks have been launched in it.
-    pub(crate) resources: Resources,
+    pub(crate) resources: ResourceBag,
     /// When it was made.
     pub(crate) created: Time,
     /// The write that creates its object, while it is under way.

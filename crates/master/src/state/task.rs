@@ -3,9 +3,10 @@
 use crate::event::{TaskObject, TaskRequest};
 use crate::ids::{AgentName, Epoch, ObjectKey, Time, WriteId};
 use crate::record::TaskRecord;
+use crate::state::Want;
 use proffer_allocator::Demand;
 use proffer_mesos_api::TaskState;
-use proffer_resources::{Ranges, Resources, Role};
+use proffer_resources::{Ranges, ResourceBag, ResourceName, Resources, Role};
 
 /// A task that has an object.
 #[derive(Clone, Debug)]
@@ -68,7 +69,7 @@ pub(crate) struct Placed {
     /// The role for which it holds it.
     pub(crate) role: Role,
     /// What it holds there.
-    pub(crate) held: Resources,
+    pub(crate) held: ResourceBag,
     /// Whether its agent has said that it has it.
     pub(crate) confirmed: bool,
     /// The write that its launch waits for, if it is under way.
@@ -107,6 +108,8 @@ impl Task {
             reason: None,
             message: String::new(),
             agent: None,
+            role: None,
+            held: None,
             ports: Ranges::default(),
             exit_code: None,
             signal: None,
@@ -141,6 +144,21 @@ impl Task {
     /// What it asks for, as the allocator counts it. `None` if what it asks for makes no sense.
     pub(crate) fn demand(&self) -> Option<Demand> {
         self.request.as_ref().ok().map(|request| Demand::new(&request.resources, request.ports.clone()))
+    }
+
+    /// The group of waiting tasks that it belongs to. `None` if what it asks for makes no sense.
+    pub(crate) fn want(&self) -> Option<Want> {
+        let request = self.request.as_ref().ok()?;
+        Some(Want { role: request.role.clone(), demand: Demand::new(&request.resources, request.ports.clone()) })
+    }
+
+    /// Enters into its record what it is given.
+    pub(crate) fn note_held(&mut self, role: &Role, held: &ResourceBag) {
+        self.record.ports = held.ranges(&ResourceName::Ports);
+        self.record.role = Some(role.clone());
+        let asked = self.demand().map(|demand| demand.resources).unwrap_or_default();
+        let plain = ResourceBag::from(&Resources { ports: self.record.ports.clone(), ..asked });
+        self.record.held = (*held != plain).then(|| held.clone());
     }
 
     /// Its place, if it has one.

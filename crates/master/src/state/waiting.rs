@@ -2,54 +2,64 @@
 
 use crate::ids::{TaskId, Time};
 use proffer_allocator::Demand;
+use proffer_resources::Role;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The place of a task in its group: the oldest goes first.
 pub(crate) type Turn = (Time, TaskId);
 
+/// What a group of waiting tasks asks for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Want {
+    /// In which of its framework's roles; the first of them if `None`.
+    pub(crate) role: Option<Role>,
+    /// How much.
+    pub(crate) demand: Demand,
+}
+
 /// The tasks of a framework that wait for an agent. Tasks that ask for the same form a group: when its first does not
 /// fit, none does.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Waiting {
-    groups: BTreeMap<Demand, BTreeSet<Turn>>,
+    groups: BTreeMap<Want, BTreeSet<Turn>>,
     /// Groups that were not tried on every agent yet. The others fit nowhere, but on agents that were freed since.
-    fresh: BTreeSet<Demand>,
+    fresh: BTreeSet<Want>,
     len: usize,
 }
 
 impl Waiting {
     /// Adds a task. `true` if its group is to be tried.
-    pub(crate) fn add(&mut self, demand: &Demand, turn: Turn) -> bool {
-        let known = self.groups.get(demand).is_some_and(|group| !group.is_empty());
+    pub(crate) fn add(&mut self, want: &Want, turn: Turn) -> bool {
+        let known = self.groups.get(want).is_some_and(|group| !group.is_empty());
         if !known {
-            self.fresh.insert(demand.clone());
+            self.fresh.insert(want.clone());
         }
-        if self.groups.entry(demand.clone()).or_default().insert(turn) {
+        if self.groups.entry(want.clone()).or_default().insert(turn) {
             self.len += 1;
         }
-        self.fresh.contains(demand)
+        self.fresh.contains(want)
     }
 
     /// Removes a task.
-    pub(crate) fn remove(&mut self, demand: &Demand, turn: &Turn) {
-        let Some(group) = self.groups.get_mut(demand) else { return };
+    pub(crate) fn remove(&mut self, want: &Want, turn: &Turn) {
+        let Some(group) = self.groups.get_mut(want) else { return };
         if group.remove(turn) {
             self.len -= 1;
         }
         if group.is_empty() {
-            self.groups.remove(demand);
-            self.fresh.remove(demand);
+            self.groups.remove(want);
+            self.fresh.remove(want);
         }
     }
 
     /// The first task of a group.
-    pub(crate) fn head(&self, demand: &Demand) -> Option<&Turn> {
-        self.groups.get(demand)?.first()
+    pub(crate) fn head(&self, want: &Want) -> Option<&Turn> {
+        self.groups.get(want)?.first()
     }
 
     /// Remembers that a group fits on no agent.
-    pub(crate) fn set_stuck(&mut self, demand: &Demand) {
-        self.fresh.remove(demand);
+    pub(crate) fn set_stuck(&mut self, want: &Want) {
+        self.fresh.remove(want);
     }
 
     /// Every group is to be tried again on every agent.
@@ -58,17 +68,17 @@ impl Waiting {
     }
 
     /// The groups that were not tried on every agent yet.
-    pub(crate) fn fresh(&self) -> impl Iterator<Item = &Demand> {
+    pub(crate) fn fresh(&self) -> impl Iterator<Item = &Want> {
         self.fresh.iter()
     }
 
     /// Whether a group was not tried on every agent yet.
-    pub(crate) fn is_fresh(&self, demand: &Demand) -> bool {
-        self.fresh.contains(demand)
+    pub(crate) fn is_fresh(&self, want: &Want) -> bool {
+        self.fresh.contains(want)
     }
 
     /// All groups.
-    pub(crate) fn groups(&self) -> impl Iterator<Item = (&Demand, &BTreeSet<Turn>)> {
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (&Want, &BTreeSet<Turn>)> {
         self.groups.iter()
     }
 

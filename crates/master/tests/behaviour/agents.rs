@@ -13,7 +13,7 @@ fn running() -> World {
 }
 
 fn snapshot(task: &str, state: TaskState) -> TaskSnapshot {
-    TaskSnapshot { resources: resources("1", "64Mi"), update: update(task, "fw", state) }
+    TaskSnapshot { resources: bag("1", "64Mi"), update: update(task, "fw", state) }
 }
 
 fn log_without_pings(world: &mut World) -> Vec<String> {
@@ -134,7 +134,7 @@ fn an_agent_that_answers_no_ping_is_unreachable_after_its_time_and_not_before() 
         ]
     );
     assert_eq!(world.readiness("node1").0, "Unreachable");
-    assert_eq!(world.agent_records["node1"].allocated, resources("1", "64Mi"));
+    assert_eq!(world.agent_records["node1"].allocated, bag("1", "64Mi"));
 }
 
 #[test]

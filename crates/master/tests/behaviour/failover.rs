@@ -5,7 +5,7 @@ use proffer_master::{Event, TaskSnapshot};
 use proffer_mesos_api::{Reason, TaskState};
 
 fn snapshot(task: &str, state: TaskState) -> TaskSnapshot {
-    TaskSnapshot { resources: resources("1", "64Mi"), update: update(task, "fw", state) }
+    TaskSnapshot { resources: bag("1", "64Mi"), update: update(task, "fw", state) }
 }
 
 /// The leader of epoch 2 has been told everything: `staged` was placed, `running` runs, `waiting` waits, `over` is over.
@@ -48,7 +48,7 @@ fn a_new_leader_goes_on_where_the_old_one_stopped() {
             "node1: launch staged with cpus:1;mem:64",
         ]
     );
-    assert_eq!(world.agent_records["node1"].allocated, resources("2", "128Mi"));
+    assert_eq!(world.agent_records["node1"].allocated, bag("2", "128Mi"));
     let counts = &world.framework_records["fw"];
     assert_eq!((counts.pending, counts.active, counts.completed), (1, 2, 1));
 }

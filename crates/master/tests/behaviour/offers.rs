@@ -1,7 +1,7 @@
 //! Frameworks that answer Offer objects.
 
 use crate::world::*;
-use proffer_master::{Event, OfferReply, PortRequest, SchedulerKind, Strategy, WriteOutcome};
+use proffer_master::{Delivery, Event, OfferReply, PortRequest, SchedulerKind, Strategy, WriteOutcome};
 use proffer_mesos_api::TaskState;
 use proffer_resources::Ranges;
 
@@ -16,7 +16,7 @@ fn all_that_is_free_is_offered() {
     assert_eq!(world.log(), ["offer fw-1-1: cpus:2;mem:1024;disk:10240;ports:[31000-31009] of node1"]);
     assert_eq!(world.framework_records["fw"].offers, 1);
     assert_eq!(world.framework_records["fw"].ready.reason, "Served");
-    assert_eq!(world.agent_records["node1"].offered.cpus, resources("2", "0").cpus);
+    assert_eq!(world.agent_records["node1"].offered.quantities().cpus, resources("2", "0").cpus);
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn switching_the_scheduler_takes_offers_back_and_places_what_waits() {
             "node1: launch hello with cpus:0.5;mem:64",
         ]
     );
-    world = world.framework("fw", Ok(SchedulerKind::OfferObjects));
+    world = world.framework("fw", Ok(SchedulerKind::External(Delivery::Objects)));
     assert!(world.log()[0].starts_with("offer fw-1-2: cpus:1.5"));
 }
 

@@ -84,8 +84,7 @@ fn updates_that_come_twice_or_late_change_nothing() {
 fn updates_of_an_old_connection_are_ignored() {
     let mut world = running();
     let stale = world.session("node1");
-    let snapshot =
-        TaskSnapshot { resources: resources("1", "64Mi"), update: update("hello", "fw", TaskState::Running) };
+    let snapshot = TaskSnapshot { resources: bag("1", "64Mi"), update: update("hello", "fw", TaskState::Running) };
     world.connect("node1", vec![snapshot]);
     world.log();
     let update = update("hello", "fw", TaskState::Failed);
@@ -154,11 +153,11 @@ fn an_object_that_goes_without_a_word_takes_its_task_along() {
     let mut world = running();
     world.remove_task("hello");
     assert_eq!(world.log(), ["node1: kill hello"]);
-    assert_eq!(world.agent_records["node1"].allocated, resources("1", "64Mi"));
+    assert_eq!(world.agent_records["node1"].allocated, bag("1", "64Mi"));
     // Its updates are acknowledged, so that the agent can forget it, and nothing is written.
     world.says("node1", "hello", TaskState::Killed);
     assert_eq!(world.log(), ["node1: acknowledge hello/Killed"]);
-    assert_eq!(world.agent_records["node1"].allocated, resources("0", "0"));
+    assert_eq!(world.agent_records["node1"].allocated, bag("0", "0"));
 }
 
 #[test]
@@ -169,7 +168,7 @@ fn an_object_that_goes_before_its_launch_is_recorded_leaves_nothing() {
     world.remove_task("hello");
     world.finish_write(WriteOutcome::Gone);
     assert_eq!(world.log(), ["write hello: Staging", "node1: prepare hello"]);
-    assert_eq!(world.agent_records["node1"].allocated, resources("0", "0"));
+    assert_eq!(world.agent_records["node1"].allocated, bag("0", "0"));
 }
 
 #[test]

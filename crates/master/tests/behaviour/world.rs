@@ -1,12 +1,13 @@
 //! A world for the master: objects, writes, agents and time, and a log of what the master does.
 
 use proffer_master::{
-    AgentName, AgentRecord, AgentRegistration, Command, Effect, Epoch, Event, FrameworkObject, FrameworkRecord, Master,
-    MasterConfig, ObjectKey, OfferId, OfferReply, PortRequest, SchedulerKind, Session, Slot, StatusUpdate, Strategy,
-    TaskId, TaskObject, TaskRecord, TaskRequest, TaskSnapshot, Time, ToAgent, WriteId, WriteOutcome,
+    AgentName, AgentRecord, AgentRegistration, Command, Delivery, Effect, Epoch, Event, FrameworkObject,
+    FrameworkRecord, Master, MasterConfig, ObjectKey, OfferId, OfferReply, PortRequest, SchedulerKind, Session, Slot,
+    StatusUpdate, Strategy, TaskId, TaskObject, TaskRecord, TaskRequest, TaskSnapshot, Time, ToAgent, WriteId,
+    WriteOutcome,
 };
 use proffer_mesos_api::{Reason, TaskState};
-use proffer_resources::{Amount, Ranges, Resources, quantity};
+use proffer_resources::{ResourceBag, Resources, quantity};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -24,6 +25,11 @@ pub(crate) fn resources(cpu: &str, memory: &str) -> Resources {
         quantity::parse_cpu(cpu).expect("a quantity of cpu"),
         quantity::parse_bytes_as_mib(memory).expect("a quantity of memory"),
     )
+}
+
+/// The same as a bag, unreserved.
+pub(crate) fn bag(cpu: &str, memory: &str) -> ResourceBag {
+    (&resources(cpu, memory)).into()
 }
 
 /// A write that the master asked for.
@@ -165,19 +171,12 @@ impl World {
     }
 
     pub(crate) fn external(self, name: &str) -> Self {
-        self.framework(name, Ok(SchedulerKind::OfferObjects))
+        self.framework(name, Ok(SchedulerKind::External(Delivery::Objects)))
     }
 
     pub(crate) fn framework(mut self, name: &str, scheduler: Result<SchedulerKind, String>) -> Self {
-        self.apply_framework(FrameworkObject {
-            key: key(name),
-            uid: uid_of(name),
-            generation: 1,
-            scheduler,
-            roles: vec!["*".to_owned()],
-            offer_timeout: None,
-            history_limit: 100,
-        });
+        let object = FrameworkObject::new(key(name), uid_of(name), scheduler);
+        self.apply_framework(FrameworkObject { history_limit: 100, ..object });
         self
     }
 
@@ -252,11 +251,7 @@ impl World {
             new_agent_id: "fresh".to_owned(),
             version: "0.1.0".to_owned(),
             epoch: Epoch(0),
-            capacity: Resources {
-                disk: Amount::from_units(10_240),
-                ports: Ranges::span(31_000, 31_009),
-                ..Resources::default()
-            },
+            capacity: "disk:10240;ports:[31000-31009]".parse().expect("resources"),
             tasks,
             attached_slot: Some(format!("slot-{name}")),
         }
@@ -296,6 +291,7 @@ impl World {
     ) {
         let request = TaskRequest {
             command: Command { value: "true".to_owned(), shell: true, ..Command::default() },
+            role: None,
             resources: resources(cpu, memory),
             ports,
             cpu_limit: None,

@@ -21,6 +21,8 @@ fn another_leader_writes(world: &mut World, epoch: u64, state: TaskState, agent:
         reason: None,
         message: "as another leader wrote".to_owned(),
         agent: Some(PlacedOn { agent: agent_name(agent), agent_id: format!("id-{agent}"), address: None }),
+        role: None,
+        held: None,
         ports: proffer_resources::Ranges::default(),
         exit_code: None,
         signal: None,
@@ -159,11 +161,11 @@ fn an_end_that_the_leader_before_recorded_late_counts() {
     let mut world = world.failover(2).recovered();
     world.connect(
         "node1",
-        vec![TaskSnapshot { resources: resources("1", "64Mi"), update: update("hello", "fw", TaskState::Running) }],
+        vec![TaskSnapshot { resources: bag("1", "64Mi"), update: update("hello", "fw", TaskState::Running) }],
     );
     world = world.clear();
     another_leader_writes(&mut world, 1, TaskState::Failed, "node1");
-    assert_eq!(world.agent_records["node1"].allocated, resources("0", "0"));
+    assert_eq!(world.agent_records["node1"].allocated, bag("0", "0"));
     assert!(!world.log().iter().any(|line| line.contains("Running")));
     // Should it run after all, it is not wanted any more.
     world.says("node1", "hello", TaskState::Running);
@@ -177,7 +179,7 @@ fn what_the_leader_before_wrote_late_about_a_task_that_runs_here_is_put_right() 
     let mut world = world.failover(2).recovered();
     world.connect(
         "node1",
-        vec![TaskSnapshot { resources: resources("1", "64Mi"), update: update("hello", "fw", TaskState::Running) }],
+        vec![TaskSnapshot { resources: bag("1", "64Mi"), update: update("hello", "fw", TaskState::Running) }],
     );
     world = world.clear();
     another_leader_writes(&mut world, 1, TaskState::Staging, "node1");
@@ -213,8 +215,7 @@ fn a_status_that_makes_no_sense_counts_as_none() {
 fn a_task_that_an_agent_has_is_there_and_not_where_it_was_about_to_go() {
     let mut world = staging();
     // The leader before this one got its placement through, and its agent comes before that is told.
-    let snapshot =
-        TaskSnapshot { resources: resources("1", "64Mi"), update: update("hello", "fw", TaskState::Running) };
+    let snapshot = TaskSnapshot { resources: bag("1", "64Mi"), update: update("hello", "fw", TaskState::Running) };
     world.connect("node2", vec![snapshot]);
     assert!(!world.log().iter().any(|line| line.contains("kill")));
     another_leader_writes(&mut world, 0, TaskState::Running, "node2");
@@ -260,7 +261,7 @@ fn a_place_that_the_leader_before_recorded_late_is_given_up_when_there_is_no_roo
     another_leader_writes(&mut world, 1, TaskState::Staging, "node1");
     // node1 obeys this leader and never got it, so it cannot be running there.
     assert_eq!(world.log(), ["write hello: Pending"]);
-    assert_eq!(world.agent_records["node1"].allocated, resources("3", "64Mi"));
+    assert_eq!(world.agent_records["node1"].allocated, bag("3", "64Mi"));
 }
 
 #[test]
@@ -275,5 +276,5 @@ fn a_task_met_where_it_should_not_be_holds_its_resources_once_when_it_turns_out_
     world.objects.get_mut("hello").expect("hello").finalizer = false;
     world.remove_task("hello");
     world.connect("node2", vec![]);
-    assert_eq!(world.agent_records["node2"].allocated, resources("0", "0"));
+    assert_eq!(world.agent_records["node2"].allocated, bag("0", "0"));
 }

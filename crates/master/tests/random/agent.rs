@@ -4,14 +4,14 @@ use proffer_master::{
     AgentName, AgentRegistration, Epoch, Event, Session, StatusUpdate, TaskId, TaskSnapshot, Time, ToAgent,
 };
 use proffer_mesos_api::TaskState;
-use proffer_resources::{Amount, Ranges, Resources};
+use proffer_resources::{Amount, Ranges, ResourceBag, Resources};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A task on an agent.
 #[derive(Clone, Debug)]
 pub(crate) struct Running {
     pub(crate) framework: String,
-    pub(crate) resources: Resources,
+    pub(crate) resources: ResourceBag,
     pub(crate) state: TaskState,
     /// Whether the newest state was acknowledged.
     pub(crate) acknowledged: bool,
@@ -72,11 +72,11 @@ impl Agent {
             new_agent_id: format!("{}-{}", self.name, session.0),
             version: "1".to_owned(),
             epoch: self.epoch,
-            capacity: Resources {
+            capacity: ResourceBag::from(&Resources {
                 disk: Amount::from_units(1000),
                 ports: Ranges::span(31_000, 31_003),
                 ..Resources::default()
-            },
+            }),
             tasks: self
                 .tasks
                 .iter()
@@ -153,7 +153,7 @@ impl Agent {
         Deed::Nothing
     }
 
-    fn launch(&mut self, id: TaskId, framework: String, resources: Resources) -> Deed {
+    fn launch(&mut self, id: TaskId, framework: String, resources: ResourceBag) -> Deed {
         if self.tasks.contains_key(&id) {
             self.tell(&id);
             return Deed::Nothing;
@@ -175,7 +175,7 @@ impl Agent {
             self.tell(id);
         } else {
             let unknown =
-                Running { framework, resources: Resources::default(), state: TaskState::Dropped, acknowledged: true };
+                Running { framework, resources: ResourceBag::new(), state: TaskState::Dropped, acknowledged: true };
             let task = self.retained.get(id).unwrap_or(&unknown);
             let update = StatusUpdate { uuid: None, ..Self::update(id, task) };
             self.say(|agent, session| Event::StatusUpdate { agent, session, update });

@@ -4,9 +4,9 @@ use crate::agent::{Agent, Deed};
 use crate::oracle::Oracle;
 use crate::step::{Ending, Step};
 use proffer_master::{
-    AgentName, AgentRecord, Command, Effect, Epoch, Event, FrameworkObject, Master, MasterConfig, ObjectKey, OfferId,
-    OfferReply, PortRequest, SchedulerKind, Session, Slot, Strategy, TaskId, TaskObject, TaskRecord, TaskRequest, Time,
-    ToAgent, WriteId, WriteOutcome,
+    AgentName, AgentRecord, Command, Delivery, Effect, Epoch, Event, FrameworkObject, Master, MasterConfig, ObjectKey,
+    OfferId, OfferReply, PortRequest, SchedulerKind, Session, Slot, Strategy, TaskId, TaskObject, TaskRecord,
+    TaskRequest, Time, ToAgent, WriteId, WriteOutcome,
 };
 use proffer_mesos_api::TaskState;
 use proffer_resources::{Amount, Ranges, Resources};
@@ -93,7 +93,7 @@ impl Cluster {
         };
         cluster.event(Event::Recovered);
         cluster.apply_framework("a", Ok(SchedulerKind::BuiltIn(Strategy::BinPack)));
-        cluster.apply_framework("b", Ok(SchedulerKind::OfferObjects));
+        cluster.apply_framework("b", Ok(SchedulerKind::External(Delivery::Objects)));
         for index in 0..3 {
             cluster.resize(index, 4);
         }
@@ -120,7 +120,7 @@ impl Cluster {
                     0 => Err("it is invalid".to_owned()),
                     1 => Ok(SchedulerKind::BuiltIn(Strategy::BinPack)),
                     2 => Ok(SchedulerKind::BuiltIn(Strategy::Spread)),
-                    _ => Ok(SchedulerKind::OfferObjects),
+                    _ => Ok(SchedulerKind::External(Delivery::Objects)),
                 };
                 self.apply_framework(["a", "b", "c"][usize::from(framework) % 3], scheduler);
             }
@@ -262,6 +262,7 @@ impl Cluster {
         };
         let request = TaskRequest {
             command: Command::default(),
+            role: None,
             resources: Resources::of(Amount::from_units(cores), Amount::from_units(64)),
             ports,
             cpu_limit: None,
@@ -305,16 +306,7 @@ impl Cluster {
         let key = ObjectKey::new("ns", name);
         self.last_uid += 1;
         let uid = self.frameworks.get(&key).map_or_else(|| format!("u{}", self.last_uid), |known| known.uid.clone());
-        let (roles, history_limit) = (vec!["*".to_owned()], 3);
-        let object = FrameworkObject {
-            key: key.clone(),
-            uid,
-            generation: 1,
-            scheduler,
-            roles,
-            offer_timeout: None,
-            history_limit,
-        };
+        let object = FrameworkObject { history_limit: 3, ..FrameworkObject::new(key.clone(), uid, scheduler) };
         self.frameworks.insert(key, object.clone());
         self.event(Event::FrameworkApplied(object));
     }
