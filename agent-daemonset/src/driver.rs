@@ -329,6 +329,9 @@ fn log(message: &ToMaster) {
         ToMaster::Slot(slot) => {
             tracing::info!(pod_uid = slot.pod_uid, attached = slot.attached, detail = slot.message, "slot");
         }
+        ToMaster::VolumeDestroyed { volume, problem } => {
+            tracing::info!(role = volume.role, id = volume.id, problem, "answered the destruction of a volume");
+        }
         ToMaster::StaleEpoch { refused, confirmed } => {
             tracing::warn!(refused, confirmed, "refused a message of a lower epoch");
         }

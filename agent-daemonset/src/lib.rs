@@ -10,7 +10,7 @@
 //!
 //! - [`run`] wires it together, from the flags ([`args`]);
 //! - [`driver`] owns the core and the order of things: what must be on disk before something else is done;
-//! - [`launcher`] starts tasks in the slot ([`cgroup`], [`sandbox`], [`userland`]) and watches them;
+//! - [`launcher`] starts tasks in the slot ([`cgroup`], [`sandbox`], [`volumes`], [`userland`]) and watches them;
 //! - [`files`] looks into sandboxes for people; [`http`] tells Kubernetes and Prometheus how the agent is.
 //!
 //! There is no unsafe code here: what needs it is `proffer_init::sys`.
@@ -29,4 +29,5 @@ pub mod process;
 pub mod run;
 pub mod sandbox;
 pub mod userland;
+pub mod volumes;
 mod work;

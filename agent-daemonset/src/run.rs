@@ -70,6 +70,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     };
 
     // Everything runs from here on.
+    finish_removals(Arc::clone(&launcher));
     let listener = http::listen(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     tokio::spawn(http::serve(listener, Arc::clone(&metrics)));
     stop_on_signal(&driver)?;
@@ -78,6 +79,15 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     main.run(link).await.context("the journal failed")?;
     tracing::info!("stopping; tasks go on");
     Ok(())
+}
+
+/// Removes in the background what is left of volumes that an earlier agent process was removing.
+fn finish_removals(launcher: Arc<Launcher>) {
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = launcher.volumes.finish_removals() {
+            tracing::warn!(%error, "cannot remove what is left of a volume");
+        }
+    });
 }
 
 fn stop_on_signal(driver: &Driver) -> anyhow::Result<()> {

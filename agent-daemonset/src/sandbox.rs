@@ -97,19 +97,42 @@ impl Sandboxes {
     }
 }
 
+/// Makes a directory in a sandbox, at a plain relative path, to mount something on.
+pub(crate) fn make_place(sandbox: &OwnedFd, path: &str, user: User) -> io::Result<()> {
+    let mut parts = path.split('/');
+    let mut make = |directory: &OwnedFd| -> io::Result<Option<OwnedFd>> {
+        let Some(part) = parts.next() else { return Ok(None) };
+        match mkdirat(directory, part, MODE) {
+            Ok(()) => {
+                let made = open_directory(directory, part)?;
+                fchown(&made, Some(Uid::from_raw(user.uid)), Some(Gid::from_raw(user.gid)))?;
+                Ok(Some(made))
+            }
+            Err(Errno::EXIST) => open_directory(directory, part).map(Some),
+            Err(error) => Err(error),
+        }
+    };
+    let mut directory = make(sandbox)?;
+    while let Some(known) = directory {
+        directory = make(&known)?;
+    }
+    Ok(())
+}
+
 /// How names below a sandbox are resolved: no way leads out, not even by a link that comes back in.
 pub(crate) fn inside() -> ResolveFlags {
     ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS
 }
 
-fn open_directory(at: impl AsFd, name: &str) -> io::Result<OwnedFd> {
+/// Opens a directory in another; a link is none.
+pub(crate) fn open_directory(at: impl AsFd, name: &str) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(at, name, flags, Mode::empty())
 }
 
 /// Removes everything in a directory. Subdirectories are moved up before they are emptied: a tree of any depth takes
 /// two descriptors and no recursion.
-fn empty(top: &OwnedFd) -> io::Result<()> {
+pub(crate) fn empty(top: &OwnedFd) -> io::Result<()> {
     let mut moved = 0u64;
     for _ in 0..ROUNDS {
         let mut subdirectories = entries(top, |name| unlinkat(top, name, AtFlags::empty()))?;

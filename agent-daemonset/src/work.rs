@@ -132,6 +132,14 @@ impl Work {
                     Err(error) => tracing::warn!(sandbox, %error, "cannot remove a sandbox; trying again later"),
                 });
             }
+            Action::RemoveVolume { volume } => {
+                let (launcher, driver) = (Arc::clone(&self.launcher), self.driver.clone());
+                tokio::task::spawn_blocking(move || {
+                    let problem = launcher.volumes.remove(&volume).err().map(|error| error.to_string());
+                    tracing::info!(role = volume.role, id = volume.id, problem, "removing a volume");
+                    driver.send(Input::Event(Event::VolumeRemoved { volume, problem }));
+                });
+            }
             Action::ServeFile { request, sandbox } => {
                 let (launcher, driver) = (Arc::clone(&self.launcher), self.driver.clone());
                 tokio::task::spawn_blocking(move || {

@@ -1,9 +1,9 @@
 //! The task's root: the template that the tasks of a slot share, and what each task adds to its copy.
 
-use proffer_init::spec::{FdNumber, Mount, Report, SANDBOX_PATH, SetupFailure, Step, Task, Template};
+use proffer_init::spec::{FdNumber, Mount, Report, SANDBOX_PATH, SetupFailure, Step, Task, Template, Volume};
 use proffer_init::sys;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount, mount_change, mount_remount, move_mount,
@@ -134,7 +134,26 @@ pub(crate) fn enter(task: &Task, sandbox: &OwnedFd) -> SetupResult<()> {
     tmpfs("/dev/shm", "mode=1777")?;
     attach(sandbox, SANDBOX_PATH).map_err(making(SANDBOX_PATH))?;
     protect(SANDBOX_PATH, MountFlags::empty()).map_err(making(SANDBOX_PATH))?;
+    for volume in &task.volumes {
+        mount_volume(sandbox, volume)?;
+    }
     rustix::process::chdir(SANDBOX_PATH).map_err(making(SANDBOX_PATH))
+}
+
+/// Mounts a volume in the sandbox. Nothing on the way there is followed: what is in the sandbox, or in a volume that is
+/// mounted already, is not to be trusted.
+fn mount_volume(sandbox: &OwnedFd, volume: &Volume) -> SetupResult<()> {
+    let failed = making(&volume.path);
+    let tree = take(volume.tree)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let way = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let place = openat2(sandbox, &volume.path, flags, Mode::empty(), way).map_err(&failed)?;
+    let both = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(&tree, "", &place, "", both).map_err(&failed)?;
+    // The mount itself, by no path that could be another's.
+    rustix::process::fchdir(&tree).map_err(&failed)?;
+    let access = if volume.read_only { MountFlags::RDONLY } else { MountFlags::empty() };
+    protect(".", access).map_err(&failed)
 }
 
 /// Root without capabilities still owns what is in /proc/sys: bind those parts read-only, or /dev/null over them.

@@ -60,6 +60,8 @@ pub struct Task {
     pub go: Option<FdNumber>,
     /// A detached mount of the sandbox.
     pub sandbox: FdNumber,
+    /// Persistent volumes in the sandbox.
+    pub volumes: Vec<Volume>,
     /// The template's mount namespace.
     pub mount_namespace: FdNumber,
     /// The slot's network namespace.
@@ -78,6 +80,17 @@ pub struct Task {
     pub log_max_bytes: u64,
     /// How many files are kept of each, the current one included.
     pub log_files: u32,
+}
+
+/// A persistent volume of a task.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Volume {
+    /// A detached mount of it.
+    pub tree: FdNumber,
+    /// Path below the sandbox, without . and ..; a directory is there.
+    pub path: String,
+    /// Whether the task may not write to it.
+    pub read_only: bool,
 }
 
 /// What to run.

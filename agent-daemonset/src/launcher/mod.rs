@@ -4,6 +4,7 @@ mod failure;
 mod job;
 mod slot;
 mod spawn;
+mod volumes;
 mod watch;
 
 pub use slot::{AttachError, AttachedSlot};
@@ -15,6 +16,7 @@ use crate::cgroup::Cgroups;
 use crate::process;
 use crate::sandbox::Sandboxes;
 use crate::userland::Userland;
+use crate::volumes::Volumes;
 use proffer_agent::{Process, TaskSignal};
 use proffer_init::{spec, sys};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create};
@@ -74,6 +76,7 @@ pub struct Launcher {
     program: OwnedFd,
     null: File,
     pub(crate) sandboxes: Sandboxes,
+    pub(crate) volumes: Volumes,
     slot: RwLock<Option<Arc<AttachedSlot>>>,
     processes: Mutex<HashMap<String, Arc<OwnedFd>>>,
     oom_score_adj: i32,
@@ -86,10 +89,13 @@ impl Launcher {
         let null = File::options().read(true).write(true).open("/dev/null").map_err(LauncherError::Null)?;
         let tasks = settings.work_dir.join("meta/tasks");
         std::fs::create_dir_all(&tasks).map_err(|error| LauncherError::Directory(tasks, error))?;
+        let volumes = Volumes::new(&settings.work_dir)
+            .map_err(|error| LauncherError::Directory(settings.work_dir.join("volumes"), error.into()))?;
         let own = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
         let own: i32 = own.trim().parse().unwrap_or_default();
         Ok(Self {
             sandboxes: Sandboxes::new(&settings.work_dir),
+            volumes,
             settings,
             userland,
             cgroups,

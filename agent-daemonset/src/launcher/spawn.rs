@@ -6,7 +6,7 @@ use super::{Launcher, failure, job};
 use crate::cgroup::{Entrance, Limits, MemoryState};
 use crate::process;
 use proffer_agent::{LaunchFailure, Order, Process};
-use proffer_init::spec::{Command, Job, Report, SANDBOX_PATH, Task};
+use proffer_init::spec::{Command, Job, Report, SANDBOX_PATH, Task, Volume};
 use proffer_init::sys;
 use proffer_resources::quantity;
 use rustix::fs::CWD;
@@ -108,7 +108,8 @@ impl Launcher {
             let step = step.to_owned();
             move |error: Errno| LaunchFailure::Setup(step.clone(), error.to_string())
         };
-        self.sandboxes.create(sandbox, user).map_err(setup("making its sandbox"))?;
+        let directory = self.sandboxes.create(sandbox, user).map_err(setup("making its sandbox"))?;
+        let volumes = self.detach_volumes(order, &directory, user)?;
         // Not the descriptor itself: the init mounts it.
         let tree = open_tree(CWD, sandbox, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)
             .map_err(setup("mounting its sandbox"))?;
@@ -121,6 +122,14 @@ impl Launcher {
                     record: keep.add(&record),
                     go: go.map(|go| keep.add(go)),
                     sandbox: keep.add(&tree),
+                    volumes: volumes
+                        .iter()
+                        .map(|volume| Volume {
+                            tree: keep.add(&volume.tree),
+                            path: volume.path.clone(),
+                            read_only: volume.read_only,
+                        })
+                        .collect(),
                     mount_namespace: keep.add(&slot.mounts),
                     network_namespace: keep.add(&slot.network),
                     uts_namespace: keep.add(&slot.uts),

@@ -2,7 +2,7 @@
 
 use proffer_agent::{
     Command, FileOperation, FileRequest, FromMaster, LaunchTimes, MasterCall, Order, SlotReport, Snapshot, TaskId,
-    ToMaster, Update, Uuid,
+    ToMaster, Update, Uuid, VolumeId, VolumeMount,
 };
 use proffer_agent_link::v1::{self, from_agent, from_master::Message};
 use proffer_resources::{Amount, Resources};
@@ -44,6 +44,9 @@ pub(super) fn from_wire(message: Message) -> Option<FromMaster> {
             };
             (epoch, MasterCall::Files(FileRequest { id, path, operation }))
         }
+        Message::DestroyVolume(v1::DestroyVolume { epoch, role, id }) => {
+            (epoch, MasterCall::DestroyVolume(VolumeId { role, id }))
+        }
         Message::NotLeader(_) | Message::Refused(_) => return None,
     };
     Some(FromMaster { epoch, call })
@@ -70,7 +73,13 @@ fn order(launch: v1::Launch) -> Option<Order> {
             environment: environment.into_iter().map(|variable| (variable.name, variable.value)).collect(),
         },
         kill_grace_millis: launch.kill_grace_millis,
+        volumes: launch.volumes.into_iter().map(volume_mount).collect(),
     })
+}
+
+fn volume_mount(mount: v1::VolumeMount) -> VolumeMount {
+    let v1::VolumeMount { role, id, container_path, read_only } = mount;
+    VolumeMount { role, id, container_path, read_only }
 }
 
 /// A message to the leader in the wire's form.
@@ -93,6 +102,9 @@ pub fn to_wire(message: ToMaster, registration: &Registration) -> v1::FromAgent 
         ToMaster::Status(update) => Out::StatusUpdate(status_update(*update)),
         ToMaster::Slot(slot) => Out::SlotState(slot_state(slot)),
         ToMaster::Pong { sequence } => Out::Pong(v1::Pong { sequence }),
+        ToMaster::VolumeDestroyed { volume: VolumeId { role, id }, problem } => {
+            Out::VolumeDestroyed(v1::VolumeDestroyed { role, id, problem: problem.unwrap_or_default() })
+        }
         ToMaster::FileRefused { id, message } => {
             let error = v1::FileError { status: 404, message };
             Out::FileReply(v1::FileReply { id, result: Some(v1::file_reply::Result::Error(error)) })

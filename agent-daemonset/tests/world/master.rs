@@ -150,6 +150,22 @@ impl Master {
         self.send(from_master::Message::Kill(v1::Kill { epoch, task: Some(task_id(uid)), grace_millis }));
     }
 
+    /// Has a volume of role `eng` destroyed; what the agent answers, empty if it is gone.
+    pub async fn destroy_volume(&self, id: &str) -> String {
+        let epoch = self.shared.state.lock().unwrap().epoch;
+        let answers = |received: &[(Instant, from_agent::Message)]| -> Vec<String> {
+            let answer = |message: &from_agent::Message| match message {
+                from_agent::Message::VolumeDestroyed(said) if said.id == id => Some(said.problem.clone()),
+                _ => None,
+            };
+            received.iter().filter_map(|(_, message)| answer(message)).collect()
+        };
+        let before = answers(&self.shared.state.lock().unwrap().received).len();
+        let (role, id) = ("eng".to_owned(), id.to_owned());
+        self.send(from_master::Message::DestroyVolume(v1::DestroyVolume { epoch, role, id }));
+        self.wait_for("the answer to a destruction", |received, _| answers(received).get(before).cloned()).await
+    }
+
     /// Waits for the first thing that `find` finds in what has come so far.
     pub async fn wait_for<T>(
         &self,

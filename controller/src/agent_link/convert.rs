@@ -143,6 +143,7 @@ fn to_launch(launch: Launch) -> v1::Launch {
         mem_limit_thousandths: launch.mem_limit.map_or(0, proffer_resources::Amount::thousandths),
         command: Some(to_command(launch.command)),
         kill_grace_millis: millis(launch.kill_grace),
+        volumes: Vec::new(),
     }
 }
 

@@ -269,6 +269,9 @@ impl Connection {
             from_agent::Message::StaleEpoch(said) => {
                 return tracing::warn!(%agent, refused = said.refused, "an agent refused a message of an earlier epoch");
             }
+            from_agent::Message::VolumeDestroyed(said) => {
+                return tracing::warn!(%agent, role = said.role, id = said.id, "an agent destroyed a volume unasked");
+            }
             from_agent::Message::Register(_) => {
                 return self.link.links.disconnect(session, "it registered twice on one stream");
             }

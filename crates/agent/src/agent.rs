@@ -2,11 +2,11 @@
 
 use crate::effect::{Action, Effect, WriteId};
 use crate::event::{Event, Now};
-use crate::message::{FileRequest, FromMaster, MasterCall, SlotReport, TaskId, ToMaster, Uuid};
+use crate::message::{FileRequest, FromMaster, MasterCall, SlotReport, TaskId, ToMaster, Uuid, VolumeId};
 use crate::planted::Planted;
 use crate::record::Record;
 use crate::task::{Retained, Task};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What does not change while the agent runs.
@@ -35,6 +35,8 @@ pub struct Agent {
     pub(crate) tasks: BTreeMap<String, Task>,
     /// By UID: over for the master, sandbox not yet removed.
     pub(crate) retained: BTreeMap<String, Retained>,
+    /// Volumes that the shell is removing: no task is launched with one of them.
+    pub(crate) removing: BTreeSet<VolumeId>,
     last_write: WriteId,
     /// The newest write that must reach the disk. What is told to the master waits for it; the writes after it tell only
     /// of what a power cut ends as well, or what is found out again.
@@ -77,6 +79,7 @@ impl Agent {
             slot: Slot::default(),
             tasks: BTreeMap::new(),
             retained: BTreeMap::new(),
+            removing: BTreeSet::new(),
             last_write: WriteId::default(),
             durable_write: WriteId::default(),
             effects: Vec::new(),
@@ -100,6 +103,7 @@ impl Agent {
             Event::Exited { uid, exit } => self.exited(now, &uid, &exit),
             Event::Found { uid, found } => self.found(now, &uid, found),
             Event::SandboxRemoved { uid } => self.sandbox_removed(&uid),
+            Event::VolumeRemoved { volume, problem } => self.volume_removed(volume, problem),
             Event::Tick => {
                 self.send_again(now);
                 self.escalate_kills(now);
@@ -187,6 +191,7 @@ impl Agent {
             MasterCall::Acknowledge { task, uuid } => self.acknowledge(now, &task.uid, uuid),
             MasterCall::Ping { sequence } => self.send(ToMaster::Pong { sequence }),
             MasterCall::Files(request) => self.files(request),
+            MasterCall::DestroyVolume(volume) => self.destroy_volume(volume),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What an agent has its shell do.
 
-use crate::message::{FileRequest, Order, ToMaster};
+use crate::message::{FileRequest, Order, ToMaster, VolumeId};
 use crate::record::Record;
 use crate::task::Process;
 
@@ -81,6 +81,11 @@ pub enum Action {
         uid: String,
         /// The sandbox.
         sandbox: String,
+    },
+    /// Remove a volume, if it is there, and tell [`crate::Event::VolumeRemoved`].
+    RemoveVolume {
+        /// The volume.
+        volume: VolumeId,
     },
     /// Look into a sandbox and reply.
     ServeFile {

@@ -1,7 +1,7 @@
 //! What happens to an agent.
 
 use crate::failure::LaunchFailure;
-use crate::message::{FromMaster, LaunchTimes};
+use crate::message::{FromMaster, LaunchTimes, VolumeId};
 use crate::task::Process;
 use std::time::Duration;
 
@@ -73,6 +73,13 @@ pub enum Event {
     SandboxRemoved {
         /// UID of the task.
         uid: String,
+    },
+    /// The removal of a volume has ended.
+    VolumeRemoved {
+        /// The volume.
+        volume: VolumeId,
+        /// Why it is still there; `None` if it is gone.
+        problem: Option<String>,
     },
     /// Time has passed ([`crate::Agent::next_wakeup`]).
     Tick,

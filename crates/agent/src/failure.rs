@@ -21,6 +21,8 @@ pub enum LaunchFailure {
     EnvironmentTooLarge,
     /// An init has started this task before, and what became of it is not known.
     AlreadyStarted,
+    /// A volume that the task uses is being removed.
+    VolumeInRemoval(String),
     /// Something of the node failed: which step, and what the kernel said.
     Setup(String, String),
 }
@@ -30,7 +32,7 @@ impl LaunchFailure {
     pub(crate) fn state(&self) -> TaskState {
         match self {
             Self::Invalid(_) | Self::RootNotAllowed => TaskState::Error,
-            Self::NotAttached(_) => TaskState::Dropped,
+            Self::NotAttached(_) | Self::VolumeInRemoval(_) => TaskState::Dropped,
             _ => TaskState::Failed,
         }
     }
@@ -40,6 +42,7 @@ impl LaunchFailure {
             Self::Invalid(_) => Reason::TaskInvalid,
             Self::RootNotAllowed => Reason::TaskUnauthorized,
             Self::AlreadyStarted => Reason::ExecutorTerminated,
+            Self::VolumeInRemoval(_) => Reason::ResourcesUnknown,
             _ => Reason::ContainerLaunchFailed,
         }
     }
@@ -66,6 +69,9 @@ impl LaunchFailure {
             }
             Self::AlreadyStarted => {
                 "the task was started before and its agent lost track of it; it is not started twice".to_owned()
+            }
+            Self::VolumeInRemoval(id) => {
+                format!("volume {id:?} is being removed, as its reservation was deleted: use another")
             }
             Self::Setup(step, why) => format!("the task's container could not be set up: {step}: {why}"),
         }

@@ -35,6 +35,10 @@ impl Agent {
                 Phase::Starting if !task.pending.is_empty() => return fail("is starting, and has an update"),
                 _ => {}
             }
+            let removed = task.order.volumes.iter().any(|mount| self.removing.contains(&mount.volume()));
+            if removed && task.phase != Phase::Ended {
+                return fail("uses a volume that is being removed");
+            }
             if task.pending.is_empty() && task.retry.is_some() {
                 return fail("has nothing to send again, and a time for it");
             }

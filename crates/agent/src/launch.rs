@@ -27,6 +27,7 @@ impl Agent {
             return;
         }
         let problem = validate::order(&order).err().or_else(|| self.no_slot());
+        let problem = problem.or_else(|| self.volume_in_removal(&order.volumes));
         let sandbox = if problem.is_some() { String::new() } else { self.sandbox_of(&order.task) };
         let running_uuid = self.draw_uuid(now);
         let mut task = Task {
@@ -53,10 +54,11 @@ impl Agent {
         }
     }
 
-    /// Has a task made ready that is likely to be launched. What is wrong with it is for the launch to say.
+    /// Has a task made ready that is likely to be launched. What is wrong with it is for the launch to say. One with volumes
+    /// is not: made ready, it would hold on to them while they are removed, and then write into what is gone.
     pub(crate) fn prepare(&mut self, order: Box<Order>) {
-        let known = self.knows(&order.task.uid);
-        if !known && self.slot.attached && validate::identity(&order.task).is_ok() && validate::order(&order).is_ok() {
+        let wanted = !self.knows(&order.task.uid) && order.volumes.is_empty();
+        if wanted && self.slot.attached && validate::identity(&order.task).is_ok() && validate::order(&order).is_ok() {
             let sandbox = self.sandbox_of(&order.task);
             self.act(None, Action::Prepare { order, sandbox });
         }

@@ -15,7 +15,8 @@
 //! - a task is spawned at most once, over any number of restarts;
 //! - the highest epoch that was confirmed is on disk, and nothing of a lower one is obeyed;
 //! - every status update keeps its UUID and is sent again until it is acknowledged, those of one task in order, one at
-//!   a time; a task is forgotten only when its terminal update is acknowledged.
+//!   a time; a task is forgotten only when its terminal update is acknowledged;
+//! - a volume is removed only when the master asks for it and no task uses it.
 
 #![allow(clippy::similar_names, reason = "a task's uid and an update's uuid are the terms of the field")]
 
@@ -36,6 +37,7 @@ mod recovery;
 mod task;
 mod updates;
 mod validate;
+mod volumes;
 
 pub use agent::{Agent, Config};
 pub use effect::{Action, Effect, TaskSignal, WriteId};
@@ -43,7 +45,7 @@ pub use event::{Event, Exit, Found, Now, OutOfMemory, Outcome};
 pub use failure::LaunchFailure;
 pub use message::{
     Command, FileOperation, FileRequest, FromMaster, LaunchTimes, MasterCall, Order, SlotReport, Snapshot, Status,
-    TaskId, ToMaster, Update, Uuid,
+    TaskId, ToMaster, Update, Uuid, VolumeId, VolumeMount,
 };
 #[cfg(feature = "planted")]
 pub use planted::Planted;

@@ -68,6 +68,31 @@ pub struct Order {
     pub command: Command,
     /// Grace between SIGTERM and SIGKILL, in milliseconds.
     pub kill_grace_millis: u64,
+    /// Persistent volumes that it uses. A journal of a version without them has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<VolumeMount>,
+}
+
+/// Identity of a persistent volume on its agent (Mesos: the persistence ID is unique for a role).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct VolumeId {
+    /// The role that it is reserved for.
+    pub role: String,
+    /// Its ID in that role.
+    pub id: String,
+}
+
+/// A persistent volume as a task sees it. The first launch that uses it makes it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct VolumeMount {
+    /// The role that it is reserved for.
+    pub role: String,
+    /// Its ID in that role.
+    pub id: String,
+    /// Where the task finds it: below its sandbox, or that path with the sandbox's own before it.
+    pub container_path: String,
+    /// Whether the task may not write to it.
+    pub read_only: bool,
 }
 
 /// A state of a task, with all that is known about it.
@@ -186,6 +211,8 @@ pub enum MasterCall {
     },
     /// A look into a sandbox.
     Files(FileRequest),
+    /// Remove a persistent volume and all that is in it.
+    DestroyVolume(VolumeId),
 }
 
 /// A look into a sandbox, on behalf of a user whom the controller has authorized.
@@ -251,5 +278,12 @@ pub enum ToMaster {
         id: u64,
         /// Why.
         message: String,
+    },
+    /// Answers the destruction of a volume.
+    VolumeDestroyed {
+        /// Which.
+        volume: VolumeId,
+        /// Why it is still there; `None` if it is gone.
+        problem: Option<String>,
     },
 }

@@ -4,8 +4,8 @@
 
 mod bench_node;
 
-use bench_node::{Life, Node};
-use proffer_agent::{Event, LaunchFailure};
+use bench_node::{Life, Node, order, order_with};
+use proffer_agent::{Event, LaunchFailure, MasterCall, VolumeId};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ enum Step {
     Spawned,
     SpawnFailed,
     Exits(u8, i32),
+    DestroyVolume,
+    VolumeRemoved,
     /// It ends while no agent looks.
     DiesUnseen(u8),
     Pass(u16),
@@ -37,6 +39,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::SpawnFailed),
         4 => ((0u8..6), 0i32..3).prop_map(|(task, code)| Step::Exits(task, code)),
         1 => (0u8..6).prop_map(Step::DiesUnseen),
+        2 => Just(Step::DestroyVolume),
+        2 => Just(Step::VolumeRemoved),
         2 => (1u16..20_000).prop_map(Step::Pass),
         1 => Just(Step::Disconnect),
         2 => Just(Step::Connect),
@@ -62,7 +66,7 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
             Step::Launch(task) if master.connected => {
                 // A sandbox is kept for an hour here, and no test lasts as long: an earlier launch is always known.
                 master.launched.insert(uid(*task));
-                node.launch(&uid(*task));
+                launch(&mut node, &uid(*task));
             }
             // A master kills what it has launched.
             Step::Kill(task) if master.connected && master.launched.contains(&uid(*task)) => node.kill(&uid(*task)),
@@ -71,6 +75,11 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
             Step::Spawned => node.spawned(),
             Step::SpawnFailed => node.spawn_failed(LaunchFailure::CommandNotFound("x".into())),
             Step::Exits(task, code) => node.exits(&uid(*task), *code),
+            Step::DestroyVolume if master.connected => {
+                let volume = VolumeId { role: "eng".into(), id: "v".into() };
+                node.master(node.agent.epoch(), MasterCall::DestroyVolume(volume));
+            }
+            Step::VolumeRemoved => node.volume_removed(None),
             Step::DiesUnseen(task) => {
                 if let Some(life @ Life::Runs(_)) = node.lives.get_mut(&uid(*task)) {
                     *life = Life::Ended(9);
@@ -117,6 +126,12 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Half of the tasks use a volume, the same one.
+fn launch(node: &mut Node, uid: &str) {
+    let with_volume = ["t3", "t4", "t5"].contains(&uid);
+    node.launch_order(if with_volume { order_with(uid, "v") } else { order(uid) });
+}
+
 fn connect(node: &mut Node, master: &mut Master) {
     node.happens(Event::Disconnected);
     node.connect(master.epoch);
@@ -124,7 +139,7 @@ fn connect(node: &mut Node, master: &mut Master) {
     master.connected = true;
     // What it does not know to be there, it says again.
     for uid in &master.launched {
-        node.launch(uid);
+        launch(node, uid);
     }
 }
 

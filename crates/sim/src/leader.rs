@@ -197,7 +197,7 @@ impl Simulation {
                 self.outrun(id, Epoch(confirmed));
                 return;
             }
-            ToMaster::FileRefused { .. } => return,
+            ToMaster::FileRefused { .. } | ToMaster::VolumeDestroyed { .. } => return,
         };
         self.leader_event(id, event);
         self.oracle.heard_from(id, &name, self.now);

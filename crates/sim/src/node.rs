@@ -538,6 +538,7 @@ impl Simulation {
             }
             Action::Signal { uid, signal } => self.signal(index, uid, signal),
             Action::RemoveSandbox { uid, .. } => self.agent_event(index, Event::SandboxRemoved { uid }),
+            Action::RemoveVolume { volume } => self.agent_event(index, Event::VolumeRemoved { volume, problem: None }),
             Action::Reconnect { .. } => {
                 if let Some(link) = self.nodes[index].link {
                     self.break_link(link);

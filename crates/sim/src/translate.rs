@@ -65,6 +65,7 @@ fn order(launch: master::Launch) -> agent::Order {
             environment: command.environment,
         },
         kill_grace_millis: u64::try_from(launch.kill_grace.as_millis()).unwrap_or(u64::MAX),
+        volumes: Vec::new(),
     }
 }
 

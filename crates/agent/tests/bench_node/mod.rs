@@ -4,7 +4,7 @@
 
 use proffer_agent::{
     Action, Agent, Command, Config, Effect, Event, Exit, Found, FromMaster, LaunchFailure, LaunchTimes, MasterCall,
-    Now, Order, Outcome, Process, Record, TaskId, TaskSignal, ToMaster, Update, WriteId,
+    Now, Order, Outcome, Process, Record, TaskId, TaskSignal, ToMaster, Update, VolumeId, VolumeMount, WriteId,
 };
 use proffer_resources::{Amount, Resources};
 use std::collections::BTreeMap;
@@ -30,6 +30,8 @@ pub struct Node {
     pub sent: Vec<ToMaster>,
     pub signals: Vec<(String, TaskSignal)>,
     pub removed: Vec<String>,
+    /// Volumes whose removal the shell has not finished.
+    pub removing: Vec<VolumeId>,
     /// What was made ready.
     pub prepared: Vec<String>,
     /// Spawns that the shell has not finished.
@@ -62,7 +64,19 @@ pub fn order(uid: &str) -> Order {
         mem_limit: None,
         command: Command { value: "true".to_owned(), shell: true, ..Command::default() },
         kill_grace_millis: 3000,
+        volumes: Vec::new(),
     }
+}
+
+/// An order with the volume of this ID, of role `eng`.
+pub fn order_with(uid: &str, volume: &str) -> Order {
+    let mount = VolumeMount {
+        role: "eng".to_owned(),
+        id: volume.to_owned(),
+        container_path: "data".to_owned(),
+        read_only: false,
+    };
+    Order { volumes: vec![mount], ..order(uid) }
 }
 
 impl Node {
@@ -78,6 +92,7 @@ impl Node {
             sent: Vec::new(),
             signals: Vec::new(),
             removed: Vec::new(),
+            removing: Vec::new(),
             prepared: Vec::new(),
             spawning: Vec::new(),
             lives: BTreeMap::new(),
@@ -123,7 +138,19 @@ impl Node {
     }
 
     pub fn launch(&mut self, uid: &str) {
-        self.master(self.agent.epoch(), MasterCall::Launch(Box::new(order(uid))));
+        self.launch_order(order(uid));
+    }
+
+    pub fn launch_order(&mut self, order: Order) {
+        self.master(self.agent.epoch(), MasterCall::Launch(Box::new(order)));
+    }
+
+    /// The shell is done with the oldest removal of a volume.
+    pub fn volume_removed(&mut self, problem: Option<&str>) {
+        if !self.removing.is_empty() {
+            let volume = self.removing.remove(0);
+            self.happens(Event::VolumeRemoved { volume, problem: problem.map(ToOwned::to_owned) });
+        }
     }
 
     pub fn kill(&mut self, uid: &str) {
@@ -173,6 +200,7 @@ impl Node {
             Action::Spawn { order, .. } => self.spawning.push(order.task.uid),
             Action::Signal { uid, signal } => self.signals.push((uid, signal)),
             Action::RemoveSandbox { uid, .. } => self.removed.push(uid),
+            Action::RemoveVolume { volume } => self.removing.push(volume),
             _ => {}
         }
     }
@@ -221,6 +249,7 @@ impl Node {
             self.lives.retain(|_, life| matches!(life, Life::Ended(_)));
         }
         self.waiting.clear();
+        self.removing.clear();
         // A spawn under way may have got as far as the init; then that has noted that it started.
         for uid in std::mem::take(&mut self.spawning) {
             if !power_cut && (self.draws / 1000).is_multiple_of(2) {
