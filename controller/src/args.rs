@@ -126,10 +126,16 @@ pub struct RunArguments {
     /// How often watches are renewed.
     #[arg(long, env = "PROFFER_WATCH_TIMEOUT", default_value = "45s", value_parser = duration)]
     pub watch_timeout: Duration,
-    /// Whether requests from this machine itself (kubectl port-forward) need no token.
-    #[arg(long, env = "PROFFER_HTTP_ANONYMOUS_LOOPBACK", default_value_t = true, action = ArgAction::Set)]
+    /// Name of the Secret in the release's namespace that has principals and their secrets; no basic credentials without.
+    #[arg(long, env = "PROFFER_HTTP_CREDENTIALS_SECRET", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub http_credentials_secret: Option<String>,
+    /// Namespace of the frameworks whose principal has none of its own.
+    #[arg(long, env = "PROFFER_HTTP_DEFAULT_NAMESPACE", default_value = "default")]
+    pub http_default_namespace: String,
+    /// Whether requests from this machine itself (kubectl port-forward) need no credentials.
+    #[arg(long, env = "PROFFER_HTTP_ANONYMOUS_LOOPBACK", default_value_t = false, action = ArgAction::Set)]
     pub http_anonymous_loopback: bool,
-    /// Whether nobody needs a token.
+    /// Whether nobody needs credentials.
     #[arg(long, env = "PROFFER_HTTP_ANONYMOUS", default_value_t = false, action = ArgAction::Set)]
     pub http_anonymous: bool,
     /// What is logged: error, warn, info, debug, trace, or a filter by module.

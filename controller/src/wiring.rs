@@ -2,9 +2,9 @@
 
 use crate::agent_link::{self, Certificates, Link, Links, Standing};
 use crate::args::RunArguments;
-use crate::auth::Reviewer;
+use crate::auth::{Access, Anonymous, Credentials, ReadState, Reviewer, follow_secret};
 use crate::clock::Clock;
-use crate::http::{self, About, Anonymous, Subscribers};
+use crate::http::{self, About, Subscribers};
 use crate::leader::{self, Candidacy, Election, Guard, Identity, Term};
 use crate::metrics::Metrics;
 use crate::registry::{Heard, Registry, Watches, fresh_list};
@@ -44,7 +44,7 @@ pub async fn run(args: RunArguments) -> anyhow::Result<()> {
     let about = Arc::new(About::new(clock.now(), &args));
     let registry = Registry::new();
     let watches = start_watches(&args, &client, &registry, &metrics);
-    let reviewer = Arc::new(Reviewer::new(client.clone()));
+    let access = access(&args, &client);
     let links = Links::new(&me.to_string());
     let candidacy = Candidacy {
         namespace: args.pod_namespace.clone(),
@@ -71,8 +71,7 @@ pub async fn run(args: RunArguments) -> anyhow::Result<()> {
             watches: watches.clone(),
             registry: Arc::clone(&registry),
             links: Arc::clone(&links),
-            reviewer: Arc::clone(&reviewer),
-            anonymous: Anonymous { loopback: args.http_anonymous_loopback, everybody: args.http_anonymous },
+            access: Arc::new(access),
             metrics: Arc::clone(&metrics),
             about: Arc::clone(&about),
             subscribers: Subscribers::default(),
@@ -84,7 +83,8 @@ pub async fn run(args: RunArguments) -> anyhow::Result<()> {
         TcpListener::bind(args.link_listen).await.with_context(|| format!("cannot listen on {}", args.link_listen))?;
     let certificates = Certificates::load(&args.tls_dir).context("the agent link's certificate")?;
     let link = Link {
-        reviewer,
+        // With a memory and reviews of its own, so that no flood of callers holds up an agent.
+        reviewer: Arc::new(Reviewer::new(client.clone())),
         account: args.agent_account(),
         standing: follow_standing,
         holder,
@@ -218,6 +218,21 @@ async fn connect(kubeconfig: Option<PathBuf>) -> anyhow::Result<Client> {
     let name = HeaderValue::from_static(concat!("proffer-controller/", env!("CARGO_PKG_VERSION")));
     config.headers.push((USER_AGENT, name));
     Client::try_from(config).context("the API server's client")
+}
+
+/// Says who calls HTTP, and follows the Secret with the principals.
+fn access(args: &RunArguments, client: &Client) -> Access {
+    let credentials = match &args.http_credentials_secret {
+        None => Credentials::new(ReadState::Off),
+        Some(name) => {
+            let credentials = Credentials::new(ReadState::Waiting);
+            let (namespace, name) = (args.pod_namespace.clone(), name.clone());
+            tokio::spawn(follow_secret(client.clone(), namespace, name, credentials.clone()));
+            credentials
+        }
+    };
+    let anonymous = Anonymous { loopback: args.http_anonymous_loopback, everybody: args.http_anonymous };
+    Access::new(Arc::new(Reviewer::new(client.clone())), credentials, anonymous, &args.http_default_namespace)
 }
 
 fn start_watches(args: &RunArguments, client: &Client, registry: &Arc<Registry>, metrics: &Arc<Metrics>) -> Watches {

@@ -171,6 +171,7 @@ impl Link {
                 tracing::warn!(error = source as &dyn std::error::Error, "an agent's token cannot be reviewed");
                 Status::unavailable(error.to_string())
             }
+            AuthError::Busy => Status::unavailable(error.to_string()),
             AuthError::NoToken | AuthError::Refused(_) => Status::unauthenticated(error.to_string()),
         })?;
         if user.name() != self.account.to_string() {

@@ -18,10 +18,9 @@ mod view;
 
 pub use about::About;
 pub use api::Subscribers;
-pub use authorize::Anonymous;
 
 use crate::agent_link::{Links, Standing};
-use crate::auth::Reviewer;
+use crate::auth::Access;
 use crate::leader::Identity;
 use crate::metrics::Metrics;
 use crate::registry::{Registry, Watches};
@@ -54,10 +53,8 @@ pub struct Master {
     pub registry: Arc<Registry>,
     /// The connected agents.
     pub links: Arc<Links>,
-    /// Asks the API server who may do what.
-    pub reviewer: Arc<Reviewer>,
-    /// Who needs no token.
-    pub anonymous: Anonymous,
+    /// Says who calls and what they may do.
+    pub access: Arc<Access>,
     /// Figures.
     pub metrics: Arc<Metrics>,
     /// What this process says of itself.

@@ -11,8 +11,8 @@ use k8s_openapi::api::authentication::v1::{TokenReviewStatus, UserInfo};
 use kube::Api;
 use proffer_agent_link::v1::{self, file_reply, file_request, from_agent, from_master};
 use proffer_controller::args::Arguments;
-use proffer_controller::auth::Reviewer;
-use proffer_controller::http::{About, Anonymous, Master, Subscribers, router};
+use proffer_controller::auth::{Access, Anonymous, Credentials, ReadState, Reviewer};
+use proffer_controller::http::{About, Master, Subscribers, router};
 use proffer_controller::leader::Identity;
 use proffer_controller::metrics::Metrics;
 use proffer_controller::registry::{Registry, Watches};
@@ -55,8 +55,12 @@ pub(crate) async fn master(replica: &Replica, anonymous: Anonymous) -> Master {
         watches,
         registry,
         links: Arc::clone(&replica.links),
-        reviewer: Arc::new(Reviewer::new(client)),
-        anonymous,
+        access: Arc::new(Access::new(
+            Arc::new(Reviewer::new(client)),
+            Credentials::new(ReadState::Off),
+            anonymous,
+            "default",
+        )),
         metrics,
         about: Arc::new(about),
         subscribers: Subscribers::default(),

@@ -3,7 +3,7 @@
 use super::cluster::{Answer, Served};
 use super::shape::missing;
 use crate::files::{LOOPBACK, user};
-use proffer_controller::http::Anonymous;
+use proffer_controller::auth::Anonymous;
 use proffer_controller::leader::Identity;
 use proffer_mesos_api::v1::master::call::Type;
 use proffer_mesos_api::v1::master::{Call, Response};

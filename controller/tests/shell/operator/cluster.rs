@@ -3,7 +3,8 @@
 use crate::api_server::eventually;
 use crate::files::master;
 use crate::link::Replica;
-use proffer_controller::http::{Anonymous, serve};
+use proffer_controller::auth::Anonymous;
+use proffer_controller::http::serve;
 use proffer_controller::runner::Arrived;
 use proffer_crds::{Agent, Framework, Offer, Task};
 use proffer_mesos_api::recordio::Decoder;

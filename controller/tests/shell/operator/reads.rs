@@ -3,7 +3,7 @@
 use super::cluster::Served;
 use super::shape::missing;
 use crate::files::{LOOPBACK, user};
-use proffer_controller::http::Anonymous;
+use proffer_controller::auth::Anonymous;
 use proffer_controller::leader::Identity;
 use serde_json::{Value, json};
 
