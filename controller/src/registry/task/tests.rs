@@ -42,6 +42,7 @@ fn a_short_spec_gets_defaults() {
     assert_eq!(
         task.request,
         Ok(TaskRequest {
+            role: None,
             command: Command { value: "echo hello".to_owned(), shell: true, ..Command::default() },
             resources: Resources::of(Amount::from_thousandths(100), Amount::from_units(32)),
             ports: PortRequest::None,

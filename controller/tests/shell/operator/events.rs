@@ -2,7 +2,7 @@
 
 use super::cluster::{Served, agent, framework, status, task};
 use crate::files::{LOOPBACK, user};
-use proffer_controller::http::Anonymous;
+use proffer_controller::auth::Anonymous;
 use proffer_mesos_api::decode;
 use proffer_mesos_api::v1::master::{Event, event};
 use serde_json::{Value, json};
