@@ -98,6 +98,24 @@ impl<A: Name, F: Name> Allocator<A, F> {
         })
     }
 
+    /// Two offers of the same agent to the same framework in the same role become one, the first (Mesos: several offers in
+    /// one ACCEPT). `false`, and nothing changes, if they are not of that kind.
+    pub fn merge_offers(&mut self, into: u64, other: u64) -> bool {
+        let alike = |one: &LiveOffer, two: &LiveOffer| one.client == two.client && one.agent == two.agent;
+        let (Some(first), Some(second)) = (self.offers.get(&into), self.offers.get(&other)) else { return false };
+        if into == other || !alike(first, second) {
+            return false;
+        }
+        let Some(LiveOffer { client, agent, left, bundle, .. }) = self.offers.remove(&other) else { return false };
+        if let Some(first) = self.offers.get_mut(&into) {
+            first.left.add(&left);
+        }
+        self.agents[agent as usize].offers.retain(|number| *number != other);
+        self.leave_bundle(other, bundle);
+        self.count_ended_offer(client);
+        true
+    }
+
     /// A task takes `resources` out of an offer. `false`, and nothing changes, if that has no such resources left.
     pub fn launch_from(&mut self, offer: u64, resources: &ResourceBag) -> bool {
         let Some(live) = self.offers.get_mut(&offer).filter(|live| live.left.contains(resources)) else { return false };
@@ -197,6 +215,13 @@ impl<A: Name, F: Name> Allocator<A, F> {
         });
         self.claim_change(client, &left, false);
         self.touch(agent);
+        self.leave_bundle(offer, bundle);
+        self.count_ended_offer(client);
+        self.drop_if_forgotten(client);
+    }
+
+    /// An offer that ended is not in its bundle any more.
+    fn leave_bundle(&mut self, offer: u64, bundle: Option<u64>) {
         if let Some(number) = bundle
             && let Some(bundle) = self.bundles.get_mut(&number)
         {
@@ -205,6 +230,10 @@ impl<A: Name, F: Name> Allocator<A, F> {
                 self.bundles.remove(&number);
             }
         }
+    }
+
+    /// A client has one offer less; it may have had as many as it may have.
+    fn count_ended_offer(&mut self, client: ClientId) {
         let framework = self.clients[client as usize].as_ref().map(|known| known.framework);
         if let Some(number) = framework
             && let Some(known) = self.frameworks[number as usize].as_mut()
@@ -216,7 +245,6 @@ impl<A: Name, F: Name> Allocator<A, F> {
                 }
             }
         }
-        self.drop_if_forgotten(client);
     }
 
     /// The framework and the role of a client.

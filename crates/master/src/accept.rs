@@ -1,14 +1,13 @@
 //! A framework accepts an offer: task by task, what fits is launched.
 
-use crate::event::OfferReply;
+use crate::event::{OfferReply, TaskRequest};
 use crate::ids::{ObjectKey, OfferId, TaskId};
 use crate::master::Master;
-use crate::record::{NoticeAbout, OfferEnd};
-use crate::state::{OfferPhase, Task};
+use crate::operations::Pool;
+use crate::state::{OfferPhase, Task, volume_id};
 use crate::timers::Timer;
 use proffer_allocator::{Demand, Kind, PortRequest};
-use proffer_resources::Resources;
-use std::collections::BTreeSet;
+use proffer_resources::{DiskInfo, Resource, ResourceBag, Resources, Role, Volume, VolumeMode};
 use std::time::Duration;
 
 /// How long a reply waits for tasks that are not known here yet: Tasks and Offers come over different watches, so a
@@ -26,10 +25,10 @@ impl Master {
     /// Carries an acceptance out if all its tasks are known, else waits for them a little.
     pub(crate) fn consider_reply(&mut self, id: &OfferId) {
         let Some(offer) = self.offers.get(id) else { return };
-        let OfferPhase::Replied(OfferReply::Accept { launch, .. }) = &offer.phase else { return };
+        let OfferPhase::Replied(reply) = &offer.phase else { return };
         let namespace = &offer.framework.namespace;
-        let all_known = launch
-            .iter()
+        let all_known = reply
+            .tasks()
             .all(|name| self.tasks_named(&ObjectKey::new(namespace.clone(), name.clone())).next().is_some());
         if all_known {
             self.decide_reply(id);
@@ -52,39 +51,15 @@ impl Master {
     /// Carries an acceptance out.
     pub(crate) fn decide_reply(&mut self, id: &OfferId) {
         let Some(offer) = self.offers.get(id) else { return };
-        let OfferPhase::Replied(OfferReply::Accept { launch, refuse }) = offer.phase.clone() else { return };
-        let (key, agent) = (offer.framework.clone(), offer.agent.clone());
-        let (mut launched, mut problems) = (0, Vec::new());
-        let mut named = BTreeSet::new();
-        for name in launch.into_iter().filter(|name| named.insert(name.clone())) {
-            match self.launch_in_offer(id, &key, &name) {
-                Ok(()) => launched += 1,
-                Err(problem) => problems.push(problem),
-            }
-        }
-        self.refuse(id, refuse);
-        if !problems.is_empty()
-            && let Some(uid) = self.frameworks.get(&key).and_then(|framework| framework.uid().map(ToOwned::to_owned))
-        {
-            let message = format!("offer {}: {}", id.0.name, problems.join("; "));
-            self.warn(NoticeAbout::Framework(key, uid), "LaunchRejected", message);
-        }
-        let tasks = if launched == 1 { "1 task".to_owned() } else { format!("{launched} tasks") };
-        let (end, message) = match (launched, problems.is_empty()) {
-            (0, _) => (OfferEnd::Rejected, format!("no task was launched: {}", problems.join("; "))),
-            (_, true) => (OfferEnd::Accepted, format!("{tasks} launched on agent {agent}")),
-            (_, false) => (
-                OfferEnd::Accepted,
-                format!("{tasks} launched on agent {agent}; not launched: {}", problems.join("; ")),
-            ),
-        };
-        self.end_offer(id, end, message);
+        let OfferPhase::Replied(OfferReply::Accept { operations, refuse }) = offer.phase.clone() else { return };
+        let framework = offer.framework.clone();
+        self.accept(&framework, std::slice::from_ref(id), operations, refuse);
     }
 
-    /// Launches one task out of an offer, or says why not.
-    fn launch_in_offer(&mut self, offer_id: &OfferId, framework: &ObjectKey, name: &str) -> Result<(), String> {
+    /// Launches a task that has an object out of offers, or says why not.
+    pub(crate) fn launch_in_pool(&mut self, pool: &mut Pool, offers: &[OfferId], name: &str) -> Result<(), String> {
+        let framework = &pool.framework;
         let key = ObjectKey::new(framework.namespace.clone(), name);
-        let Some(offer) = self.offers.get(offer_id) else { return Ok(()) };
         // The newest object of the name, should there be two.
         let (id, task) = self
             .tasks_named(&key)
@@ -99,33 +74,54 @@ impl Master {
         if !task.is_waiting() || task.superseded {
             return Err(format!("task {name:?} was launched before and is {} now", task.state_name()));
         }
-        let demand = task.demand().ok_or_else(|| format!("task {name:?} is not valid"))?;
-        let (id, agent, number, role) = (id.clone(), offer.agent.clone(), offer.number, offer.role.clone());
-        if let Some(asked) =
-            task.request.as_ref().ok().and_then(|request| request.role.as_ref()).filter(|asked| **asked != role)
-        {
-            return Err(format!("task {name:?} is of role {asked}, the offer is for role {role}"));
+        let request = task.request.as_ref().map_err(|_| format!("task {name:?} is not valid"))?;
+        if let Some(asked) = request.role.as_ref().filter(|asked| **asked != pool.role) {
+            return Err(format!("task {name:?} is of role {asked}, the offer is for role {}", pool.role));
         }
-        let Some(given) = demand.carve(&offer.resources, &role) else {
-            let problem = format!("task {name:?} {}", too_much(&demand, &offer.resources.to_resources()));
-            self.tell_not_launched(&id, offer_id, &problem);
-            return Err(problem);
+        let demand = Demand::new(&request.resources, request.ports.clone());
+        let id = id.clone();
+        let given = match (demand.carve(&pool.left, &pool.role), volumes_of(request, &pool.left, &pool.role)) {
+            (Some(given), Ok(volumes)) => given.plus(&volumes),
+            (given, volumes) => {
+                let what = match (given, volumes) {
+                    (Some(_), Err(id)) => format!("uses volume {id:?}, which is not in the offer"),
+                    _ => too_much(&demand, &pool.left.to_resources()),
+                };
+                let problem = format!("task {name:?} {what}");
+                self.tell_not_launched(&id, offers, &problem);
+                return Err(problem);
+            }
         };
-        if let Some(offer) = self.offers.get_mut(offer_id) {
-            offer.resources.subtract(&given);
-        }
-        self.launch(&id, &agent, role, given, Some(number));
+        pool.left.subtract(&given);
+        let agent = pool.agent.clone();
+        self.launch(&id, &agent, pool.role.clone(), given, Some(pool.number));
         Ok(())
     }
 
     /// Says in a task that stays behind why it was not launched.
-    fn tell_not_launched(&mut self, id: &TaskId, offer: &OfferId, problem: &str) {
-        if let Some(task) = self.tasks.get_mut(id) {
+    fn tell_not_launched(&mut self, id: &TaskId, offers: &[OfferId], problem: &str) {
+        if let (Some(task), Some(offer)) = (self.tasks.get_mut(id), offers.first()) {
             task.record.message =
                 format!("was not launched in offer {}: {problem}; waits for another offer", offer.0.name);
             self.write_note(id);
         }
     }
+}
+
+/// The volumes that a task uses out of `free`, as it sees them; or the one that is not there.
+pub(crate) fn volumes_of(request: &TaskRequest, free: &ResourceBag, role: &Role) -> Result<ResourceBag, String> {
+    let mut volumes = ResourceBag::new();
+    for wanted in &request.volumes {
+        let is_it = |resource: &&Resource| {
+            resource.is_allocatable_to(role) && volume_id(resource).is_some_and(|(_, id)| id == wanted.id)
+        };
+        let found = free.iter().find(is_it).ok_or_else(|| wanted.id.clone())?;
+        let mode = if wanted.read_only { VolumeMode::ReadOnly } else { VolumeMode::ReadWrite };
+        let volume = Volume { mode, container_path: wanted.container_path.clone(), host_path: None };
+        let disk = found.disk.as_deref().cloned().unwrap_or_default();
+        volumes.add_one(found.clone().on_disk(DiskInfo { volume: Some(volume), ..disk }));
+    }
+    Ok(volumes)
 }
 
 /// What a task asks for that is not left in an offer.

@@ -10,7 +10,6 @@ use crate::state::{Agent, AgentObject, Liveness};
 use crate::timers::Timer;
 use proffer_allocator::AgentBooks;
 use proffer_mesos_api::{Reason, TaskState};
-use proffer_resources::ResourceBag;
 use std::collections::BTreeMap;
 
 impl Master {
@@ -94,7 +93,8 @@ impl Master {
             return;
         }
         let slot = self.slots.remove(agent);
-        self.agents.insert(agent.clone(), Agent { slot, ..Agent::expected() });
+        let reservations = self.unclaimed_reservations.remove(agent).unwrap_or_default();
+        self.agents.insert(agent.clone(), Agent { slot, reservations, ..Agent::expected() });
         self.timers.set(Timer::AgentLost(agent.clone()), self.now.after(self.config.agent_reregister_timeout));
         self.timers.set(Timer::AgentLate(agent.clone()), self.now.after(self.config.agent_ping_timeout));
         self.agent_changed(agent);
@@ -126,11 +126,6 @@ impl Master {
         self.send_waiting_launches(agent);
     }
 
-    /// All that an agent has.
-    pub(crate) fn total_of(&self, known: &Agent) -> ResourceBag {
-        known.capacity()
-    }
-
     /// An agent and its node are gone for good, and so is what ran there.
     pub(crate) fn agent_gone(&mut self, agent: &AgentName) {
         let Some(known) = self.agents.get(agent) else { return };
@@ -142,13 +137,20 @@ impl Master {
             let message = format!("agent {agent} was removed from the cluster");
             self.end_task(&id, Ending::decided(TaskState::Gone, Reason::AgentRemoved, message));
         }
+        self.drop_acceptances(|pool| pool.agent == *agent, &format!("Agent {agent} is removed"));
         self.forget_strays(agent);
         for timer in [Timer::Ping(agent.clone()), Timer::AgentLost(agent.clone()), Timer::AgentLate(agent.clone())] {
             self.timers.clear(&timer);
         }
-        if let Some(slot) = self.agents.remove(agent).and_then(|known| known.slot) {
+        if let Some(known) = self.agents.remove(agent) {
             // Its pod is there until that is told to be gone.
-            self.slots.insert(agent.clone(), slot);
+            if let Some(slot) = known.slot {
+                self.slots.insert(agent.clone(), slot);
+            }
+            // It may come back with its disk.
+            if !known.reservations.is_empty() {
+                self.unclaimed_reservations.insert(agent.clone(), known.reservations);
+            }
         }
         self.allocator.remove_agent(agent);
         self.explain_soon();

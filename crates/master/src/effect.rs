@@ -2,8 +2,10 @@
 
 use crate::event::Command;
 use crate::ids::{AgentName, Epoch, OfferId, Session, TaskId, WriteId};
-use crate::record::{AgentRecord, FrameworkRecord, Notice, OfferEnd, OfferRecord, TaskRecord};
-use proffer_resources::{Amount, ResourceBag};
+use crate::record::{
+    AgentRecord, FrameworkRecord, NewReservation, Notice, OfferEnd, OfferRecord, ReservationRecord, TaskRecord,
+};
+use proffer_resources::{Amount, ResourceBag, Role};
 use std::time::Duration;
 
 /// Something for the shell to do. Effects of one event are independent of each other but for `after`.
@@ -53,6 +55,48 @@ pub enum Effect {
     },
     /// Delete an Offer object that ended long enough ago.
     DeleteOffer(OfferId),
+    /// Create a Reservation object. The answer is [`crate::Event::Written`], after the object as it is then.
+    CreateReservation {
+        /// Names this write.
+        write: WriteId,
+        /// The reservation.
+        reservation: Box<NewReservation>,
+    },
+    /// Make a Reservation object ask for something else. The answer is [`crate::Event::Written`], after the object as it is
+    /// then.
+    ChangeReservation {
+        /// Names this write.
+        write: WriteId,
+        /// Its name.
+        name: String,
+        /// Its UID; one of another UID is not written.
+        uid: String,
+        /// All that it asks for.
+        resources: ResourceBag,
+    },
+    /// Delete a Reservation object. The answer is [`crate::Event::Written`].
+    DeleteReservation {
+        /// Names this write.
+        write: WriteId,
+        /// Its name.
+        name: String,
+        /// Its UID; one of another UID is not deleted.
+        uid: String,
+    },
+    /// Write a Reservation's status, and put the finalizer on it first. Coalesced: the newest wins.
+    WriteReservation(Box<ReservationRecord>),
+    /// Take the finalizer off a Reservation: nothing is reserved by it any more.
+    ReleaseReservation {
+        /// Its name.
+        name: String,
+    },
+    /// Answer an operator.
+    Answer {
+        /// The question.
+        id: u64,
+        /// Why not, if not.
+        result: Result<(), OperatorProblem>,
+    },
     /// Write a Framework's status. Coalesced: the newest wins.
     WriteFramework(Box<FrameworkRecord>),
     /// Write an Agent's status, and make the object first if there is none. Coalesced: the newest wins.
@@ -132,6 +176,15 @@ pub enum ToAgent {
         /// The update's UUID.
         uuid: Vec<u8>,
     },
+    /// Remove a persistent volume and all that is in it. The answer is [`crate::Event::VolumeDestroyed`].
+    DestroyVolume {
+        /// This leader's epoch.
+        epoch: Epoch,
+        /// The role that it is reserved for.
+        role: Role,
+        /// Its persistence ID.
+        id: String,
+    },
     /// Are you there?
     Ping {
         /// This leader's epoch.
@@ -139,6 +192,28 @@ pub enum ToAgent {
         /// Counts up.
         sequence: u64,
     },
+}
+
+/// A persistent volume as a task sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumeMount {
+    /// The role that it is reserved for.
+    pub role: Role,
+    /// Its persistence ID, unique for its role on its agent.
+    pub id: String,
+    /// Where the task finds it.
+    pub container_path: String,
+    /// Whether the task may not write to it.
+    pub read_only: bool,
+}
+
+/// Why an operator's operation is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OperatorProblem {
+    /// It makes no sense (HTTP: 400).
+    Invalid(String),
+    /// It cannot be done now (HTTP: 409).
+    Conflict(String),
 }
 
 /// What an agent needs to run a task.
@@ -156,6 +231,8 @@ pub struct Launch {
     pub cpu_limit: Option<Amount>,
     /// Upper bound of memory in MiB, where it differs.
     pub mem_limit: Option<Amount>,
+    /// Persistent volumes that it uses.
+    pub volumes: Vec<VolumeMount>,
     /// What to run.
     pub command: Command,
     /// Between SIGTERM and SIGKILL.

@@ -1,7 +1,8 @@
 //! What the master hears: objects, agents, finished writes, time.
 
 use crate::ids::{AgentName, Epoch, ObjectKey, OfferId, Session, TaskId, WriteId};
-use crate::record::TaskRecord;
+use crate::operations::{Body as OperationBody, LaunchBody, Operation};
+use crate::record::{ReservationRecord, TaskRecord};
 use proffer_allocator::{Capabilities, Constraints, PortRequest, Strategy};
 use proffer_mesos_api::{Reason, TaskState};
 use proffer_resources::{Amount, Quantities, ResourceBag, Resources, Role};
@@ -92,6 +93,39 @@ pub enum Event {
         session: Session,
         /// The new state.
         update: StatusUpdate,
+    },
+    /// A Reservation object was created or changed, or is seen for the first time.
+    ReservationApplied(Box<ReservationObject>),
+    /// A Reservation object is gone.
+    ReservationDeleted {
+        /// Its name.
+        name: String,
+        /// Its UID.
+        uid: String,
+    },
+    /// An agent answers that the data of a volume is gone, or that it is not.
+    VolumeDestroyed {
+        /// The agent.
+        agent: AgentName,
+        /// The connection.
+        session: Session,
+        /// The role that the volume is reserved for.
+        role: Role,
+        /// The volume's persistence ID.
+        id: String,
+        /// Why it is still there, if it is.
+        problem: Option<String>,
+    },
+    /// An operator asks for an operation on an agent's resources. The answer is [`crate::Effect::Answer`].
+    OperatorOperation {
+        /// Names the question.
+        id: u64,
+        /// The agent.
+        agent: AgentName,
+        /// Who asks, if that is known.
+        principal: Option<String>,
+        /// What is to be done.
+        operation: OperationBody,
     },
     /// An agent answered a ping.
     Pong {
@@ -213,12 +247,25 @@ pub struct TaskRequest {
     pub resources: Resources,
     /// Ports.
     pub ports: PortRequest,
+    /// Persistent volumes that it uses.
+    pub volumes: Vec<VolumeRequest>,
     /// Upper bound of cores, where it differs.
     pub cpu_limit: Option<Amount>,
     /// Upper bound of memory in MiB, where it differs.
     pub mem_limit: Option<Amount>,
     /// Between SIGTERM and SIGKILL.
     pub kill_grace: Duration,
+}
+
+/// A persistent volume that a task uses.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VolumeRequest {
+    /// Its persistence ID; it is one of the task's role or of a role above.
+    pub id: String,
+    /// Where the task finds it.
+    pub container_path: String,
+    /// Whether the task may not write to it.
+    pub read_only: bool,
 }
 
 /// What to run (Mesos: `CommandInfo`).
@@ -247,10 +294,10 @@ impl Command {
 /// A framework's answer to an offer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OfferReply {
-    /// Launch these Tasks of the framework, by name.
+    /// Take what these operations need.
     Accept {
-        /// Names of Task objects in the framework's namespace.
-        launch: Vec<String>,
+        /// What to do, in this order.
+        operations: Vec<Operation>,
         /// Filter for what is left.
         refuse: Option<Duration>,
     },
@@ -259,6 +306,50 @@ pub enum OfferReply {
         /// Filter; Mesos' default of 5 s if `None`, no filter if zero.
         refuse: Option<Duration>,
     },
+}
+
+impl OfferReply {
+    /// Launches Tasks of the framework, by name.
+    #[must_use]
+    pub fn launch(names: Vec<String>, refuse: Option<Duration>) -> Self {
+        Self::Accept { operations: vec![Operation::launch(names)], refuse }
+    }
+
+    /// Names of the Tasks that it launches.
+    pub(crate) fn tasks(&self) -> impl Iterator<Item = &String> {
+        let operations: &[Operation] = match self {
+            Self::Accept { operations, .. } => operations,
+            Self::Decline { .. } => &[],
+        };
+        operations.iter().flat_map(|operation| match &operation.body {
+            Ok(OperationBody::Launch(LaunchBody::Objects(names))) => names.as_slice(),
+            _ => &[],
+        })
+    }
+}
+
+/// A Reservation object, validated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReservationObject {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// Its generation.
+    pub generation: i64,
+    /// The agent whose resources it reserves; never changes.
+    pub agent: AgentName,
+    /// All that it asks for, each resource with all of its reservations, volumes as disk with persistence; or what is wrong
+    /// with it, for a person.
+    pub resources: Result<ResourceBag, String>,
+    /// The principal that made it, if it had one.
+    pub principal: Option<String>,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Whether it holds our finalizer.
+    pub finalizer: bool,
+    /// The status that it has, if any was ever written.
+    pub record: Option<ReservationRecord>,
 }
 
 /// The slot of an agent: the pod below whose cgroup its tasks run.

@@ -94,6 +94,7 @@ impl Master {
         for offer in self.offers_to(key) {
             self.drop_offer(&offer);
         }
+        self.drop_acceptances(|pool| pool.framework == *key, "Framework is removed");
         self.allocator.remove_framework(key);
         for id in self.tasks_of(key) {
             let Some(task) = self.tasks.get(&id) else { continue };

@@ -124,7 +124,7 @@ impl Master {
             |parts: &mut dyn Iterator<Item = &ResourceBag>| parts.fold(ResourceBag::new(), |sum, part| sum.plus(part));
         let strays = known.strays.values().map(|stray| &stray.held);
         let allocated = sum(&mut placed.values().map(|placed| &placed.held).chain(strays));
-        let offered = sum(&mut live.iter().map(|(_, offer)| &offer.resources));
+        let offered = sum(&mut live.iter().map(|(_, offer)| &offer.resources)).plus(&self.pooled_on(agent));
         ensure(*books.allocated() == allocated, || format!("{allocated} is held, {} in the books", books.allocated()))?;
         ensure(*books.offered() == offered, || format!("{offered} is offered, {} in the books", books.offered()))?;
         let total = self.total_of(known);
@@ -165,6 +165,9 @@ impl Master {
         for offer in self.offers.values().filter(|offer| offer.is_live()) {
             claim(offer.framework.clone(), &offer.resources);
         }
+        for pool in self.acceptances.values().map(|acceptance| &acceptance.pool) {
+            claim(pool.framework.clone(), &pool.left);
+        }
         for (key, sum) in &claims {
             ensure(self.allocator.claim(key) == *sum, || {
                 format!("{key} claims {sum}, {} in the books", self.allocator.claim(key))
@@ -202,7 +205,8 @@ impl Master {
             }
         }
         for (id, offer) in &self.offers {
-            let waits = self.timers.is_set_for_offer(id) || offer.creation.is_some();
+            let taken = self.acceptances.values().any(|acceptance| acceptance.offers.contains(id));
+            let waits = self.timers.is_set_for_offer(id) || offer.creation.is_some() || taken;
             ensure(waits, || format!("offer {id:?} is {:?} for ever", offer.phase))?;
             let expires = !matches!(offer.phase, OfferPhase::Outstanding) || self.timers.is_set_for_offer(id);
             ensure(expires, || format!("offer {id:?} never expires"))?;

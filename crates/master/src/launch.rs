@@ -1,17 +1,17 @@
 //! A task gets an agent, and its agent gets the task.
 
-use crate::effect::{Launch, ToAgent};
+use crate::effect::{Launch, ToAgent, VolumeMount};
 use crate::ending::Ending;
 use crate::ids::{AgentName, TaskId, WriteId};
 use crate::master::Master;
 use crate::planted::Planted;
 use crate::record::PlacedOn;
-use crate::state::{Agent, Phase, Placed, Write};
+use crate::state::{Agent, Phase, Placed, Write, volume_id};
 use crate::tasks::SETTLE;
 use crate::timers::Timer;
 use proffer_allocator::AgentBooks;
 use proffer_mesos_api::{Reason, TaskState};
-use proffer_resources::{Ranges, ResourceBag, Role};
+use proffer_resources::{Ranges, ResourceBag, Role, VolumeMode};
 
 /// With more writes under way than this, a launch has to wait for its turn, and is not worth preparing.
 const PREPARED_AT_ONCE: usize = 8;
@@ -153,6 +153,7 @@ impl Master {
             task: id.clone(),
             framework: task.framework.name.clone(),
             resources: placed.held.clone(),
+            volumes: mounts(&placed.held),
             cpu_limit: request.cpu_limit,
             mem_limit: request.mem_limit,
             command: request.command.clone(),
@@ -199,4 +200,15 @@ impl Master {
         let message = format!("cannot be launched, since its status cannot be written: {why}");
         self.end_task(id, Ending::decided(TaskState::Error, Reason::TaskInvalid, message));
     }
+}
+
+/// The volumes of what a task holds that it wants to see.
+fn mounts(held: &ResourceBag) -> Vec<VolumeMount> {
+    let mount = |resource: &proffer_resources::Resource| {
+        let (role, id) = volume_id(resource)?;
+        let volume = resource.disk.as_ref()?.volume.as_ref()?;
+        let read_only = volume.mode == VolumeMode::ReadOnly;
+        Some(VolumeMount { role, id, container_path: volume.container_path.clone(), read_only })
+    };
+    held.iter().filter_map(mount).collect()
 }

@@ -32,6 +32,7 @@ mod launch;
 mod liveness;
 mod master;
 mod offers;
+mod operations;
 mod orphans;
 mod planted;
 mod record;
@@ -39,6 +40,7 @@ mod records;
 mod recovery;
 mod registration;
 mod rescind;
+mod reservations;
 mod state;
 mod strays;
 mod tasks;
@@ -48,17 +50,19 @@ mod waiting;
 mod writes;
 
 pub use config::MasterConfig;
-pub use effect::{Effect, Launch, ToAgent};
+pub use effect::{Effect, Launch, OperatorProblem, ToAgent, VolumeMount};
 pub use event::{
-    AgentRegistration, Command, Delivery, Event, FrameworkObject, OfferReply, SchedulerKind, Slot, StatusUpdate,
-    TaskObject, TaskRequest, TaskSnapshot, WriteOutcome,
+    AgentRegistration, Command, Delivery, Event, FrameworkObject, OfferReply, ReservationObject, SchedulerKind, Slot,
+    StatusUpdate, TaskObject, TaskRequest, TaskSnapshot, VolumeRequest, WriteOutcome,
 };
 pub use explain::WaitingTask;
 pub use ids::{AgentName, Epoch, ObjectKey, OfferId, Session, TaskId, Time, WriteId};
 pub use master::Master;
+pub use operations::{Body as OperationBody, LaunchBody, Operation, OperationState, OperationUpdate, Pool};
 #[cfg(feature = "planted")]
 pub use planted::Planted;
 pub use proffer_allocator::{Capabilities, Constraints, PortRequest, Strategy};
 pub use record::{
-    AgentRecord, FrameworkRecord, Notice, NoticeAbout, OfferEnd, OfferRecord, PlacedOn, Readiness, TaskRecord,
+    AgentRecord, FrameworkRecord, NewReservation, Notice, NoticeAbout, OfferEnd, OfferRecord, PlacedOn, Readiness,
+    ReservationPhase, ReservationRecord, TaskRecord,
 };

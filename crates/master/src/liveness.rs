@@ -40,8 +40,10 @@ impl Master {
         known.liveness = Liveness::Disconnected(now);
         known.epoch_confirmed = false;
         known.to_launch.clear();
+        known.asked_to_destroy.clear();
         self.timers.clear(&Timer::Ping(agent.clone()));
         self.timers.set(Timer::AgentLost(agent.clone()), now.after(self.config.unreachable_after()));
+        self.drop_destructions_on(agent);
         self.agent_changed(agent);
         for id in self.tasks_on(agent) {
             self.show_killing(&id);

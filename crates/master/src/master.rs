@@ -2,11 +2,13 @@
 
 use crate::config::MasterConfig;
 use crate::effect::{Effect, ToAgent};
+use crate::event::ReservationObject;
 use crate::event::{Event, Slot};
 use crate::ids::{AgentName, Epoch, ObjectKey, OfferId, Session, TaskId, Time, WriteId};
+use crate::operations::{Acceptance, OperatorTask};
 use crate::record::{Notice, NoticeAbout};
 use crate::recovery::Recovery;
-use crate::state::{Agent, Framework, Offer, Task, Write};
+use crate::state::{Agent, Framework, Offer, Reservation, Task, Write};
 use crate::timers::{Timer, Timers};
 use proffer_allocator::Allocator;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +32,19 @@ pub struct Master {
     pub(crate) offers: BTreeMap<OfferId, Offer>,
     /// Live offers whose reply waits for tasks that are not known yet.
     pub(crate) parked_replies: BTreeSet<OfferId>,
+    /// Acceptances whose operations wait for something, by the number of their offers at the allocator.
+    pub(crate) acceptances: BTreeMap<u64, Acceptance>,
+    /// Operators' operations whose objects are being written.
+    pub(crate) operator_tasks: BTreeMap<u64, OperatorTask>,
+    pub(crate) reservations: BTreeMap<String, Reservation>,
+    /// Reservations of agents that are not known.
+    pub(crate) unclaimed_reservations: BTreeMap<AgentName, BTreeSet<String>>,
+    /// Objects whose name another had before, of which something is still reserved.
+    pub(crate) successors: BTreeMap<String, Box<ReservationObject>>,
+    /// Reservations that are not as their objects ask for.
+    pub(crate) unsettled: BTreeSet<String>,
+    pub(crate) last_reservation: u64,
+    pub(crate) last_update: u64,
     pub(crate) allocator: Allocator<AgentName, ObjectKey>,
     pub(crate) timers: Timers,
     /// Writes that were not answered yet.
@@ -38,9 +53,10 @@ pub struct Master {
     pub(crate) last_offer: u64,
     /// Whether waiting tasks may be helped by rescinding an offer.
     pub(crate) rescind_due: bool,
-    /// Frameworks and agents whose record may have changed.
+    /// Frameworks, agents and reservations whose record may have changed.
     pub(crate) changed_frameworks: BTreeSet<ObjectKey>,
     pub(crate) changed_agents: BTreeSet<AgentName>,
+    pub(crate) changed_reservations: BTreeSet<String>,
     /// What is to be done about the event that is being handled.
     effects: Vec<Effect>,
     /// A rule that is not kept.
@@ -62,6 +78,14 @@ impl Master {
             slots: BTreeMap::new(),
             offers: BTreeMap::new(),
             parked_replies: BTreeSet::new(),
+            acceptances: BTreeMap::new(),
+            operator_tasks: BTreeMap::new(),
+            reservations: BTreeMap::new(),
+            unclaimed_reservations: BTreeMap::new(),
+            successors: BTreeMap::new(),
+            unsettled: BTreeSet::new(),
+            last_reservation: 0,
+            last_update: 0,
             allocator: Allocator::new(config.allocation()),
             timers: Timers::default(),
             writes: BTreeMap::new(),
@@ -70,6 +94,7 @@ impl Master {
             rescind_due: false,
             changed_frameworks: BTreeSet::new(),
             changed_agents: BTreeSet::new(),
+            changed_reservations: BTreeSet::new(),
             effects: Vec::new(),
             #[cfg(feature = "planted")]
             planted: None,
@@ -94,6 +119,7 @@ impl Master {
             self.dispatch(event);
         }
         if self.recovery.is_none() {
+            self.settle_reservations();
             self.allocate();
             self.write_records();
         }
@@ -127,6 +153,14 @@ impl Master {
                 self.slot_attached(&agent, session, pod_uid, problem);
             }
             Event::StatusUpdate { agent, session, update } => self.status_update(&agent, session, update),
+            Event::ReservationApplied(object) => self.reservation_applied(*object),
+            Event::ReservationDeleted { name, uid } => self.reservation_deleted(&name, &uid),
+            Event::VolumeDestroyed { agent, session, role, id, problem } => {
+                self.volume_destroyed(&agent, session, role, id, problem);
+            }
+            Event::OperatorOperation { id, agent, principal, operation } => {
+                self.operator_operation(id, &agent, principal.as_deref(), &operation);
+            }
             Event::Pong { agent, session } => self.heard_from(&agent, session),
             Event::Written { write, outcome } => self.written(write, outcome),
             Event::Recovered => self.recovered(),

@@ -173,13 +173,29 @@ impl Master {
         }
     }
 
+    /// A live offer is being accepted: from now on, what it offered is in a pool.
+    pub(crate) fn take_offer(&mut self, id: &OfferId) {
+        self.forget_live(id);
+        if let Some(offer) = self.offers.get_mut(id) {
+            offer.phase = OfferPhase::Taken;
+        }
+    }
+
     /// What is left of a live offer is free again.
     fn let_go_of_offer(&mut self, id: &OfferId) {
-        let Some(offer) = self.offers.get(id).filter(|offer| offer.is_live()) else { return };
-        let (key, agent, number) = (offer.framework.clone(), offer.agent.clone(), offer.number);
+        let Some(number) = self.offers.get(id).filter(|offer| offer.is_live()).map(|offer| offer.number) else {
+            return;
+        };
         if !self.has(Planted::KeepsOffered) {
             self.allocator.rescind(number);
         }
+        self.forget_live(id);
+    }
+
+    /// An offer is not live any more.
+    fn forget_live(&mut self, id: &OfferId) {
+        let Some(offer) = self.offers.get(id) else { return };
+        let (key, agent) = (offer.framework.clone(), offer.agent.clone());
         if let Some(known) = self.agents.get_mut(&agent) {
             known.offers.remove(id);
         }
@@ -191,8 +207,10 @@ impl Master {
         self.changed_agents.insert(agent);
     }
 
-    fn finish_offer(&mut self, id: &OfferId, end: Option<(OfferEnd, String)>) {
-        let Some(offer) = self.offers.get_mut(id).filter(|offer| offer.is_live()) else { return };
+    /// Says how an offer ended that holds nothing any more.
+    pub(crate) fn finish_offer(&mut self, id: &OfferId, end: Option<(OfferEnd, String)>) {
+        let ended = |offer: &Offer| matches!(offer.phase, OfferPhase::Ended(_));
+        let Some(offer) = self.offers.get_mut(id).filter(|offer| !ended(offer)) else { return };
         offer.phase = OfferPhase::Ended(end.clone());
         // An object that may not be there yet is closed once it is.
         if offer.creation.is_none() {

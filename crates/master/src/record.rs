@@ -2,8 +2,8 @@
 
 use crate::ids::{AgentName, Epoch, ObjectKey, OfferId, TaskId, Time};
 use proffer_mesos_api::{Reason, TaskState};
-use proffer_resources::{Quantities, Ranges, ResourceBag, Role};
-use std::collections::BTreeMap;
+use proffer_resources::{Quantities, Ranges, Resource, ResourceBag, Role};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Status of a Task object.
 #[derive(Clone, Debug, PartialEq)]
@@ -141,6 +141,55 @@ pub struct AgentRecord {
     pub ready: Readiness,
     /// This leader's epoch.
     pub epoch: Epoch,
+}
+
+/// A Reservation object to be created.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewReservation {
+    /// Its name.
+    pub name: String,
+    /// The agent whose resources it reserves.
+    pub agent: AgentName,
+    /// What it asks for, each with all of its reservations.
+    pub resources: ResourceBag,
+    /// The principal that makes it, if it has one.
+    pub principal: Option<String>,
+}
+
+/// Status of a Reservation object. An object that gets one must hold the finalizer from then on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReservationRecord {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// Generation of the spec that this is about.
+    pub generation: i64,
+    /// Where it stands.
+    pub phase: ReservationPhase,
+    /// What it waits for, or what is wrong with it, for a person.
+    pub message: String,
+    /// What is reserved: all that it asks for, unless it waits.
+    pub reserved: ResourceBag,
+    /// Volumes that nobody can use any more and whose data is still there.
+    pub destroying: Vec<Resource>,
+    /// Tasks that hold something of it.
+    pub tasks: BTreeSet<ObjectKey>,
+    /// This leader's epoch.
+    pub epoch: Epoch,
+}
+
+/// Where a reservation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReservationPhase {
+    /// What is reserved is not what it asks for; the message says what it waits for.
+    Pending,
+    /// What it asks for is reserved.
+    Reserved,
+    /// What it asks for makes no sense.
+    Rejected,
+    /// It is being deleted, and nothing is reserved any more.
+    Released,
 }
 
 /// A `Ready` condition.

@@ -26,6 +26,7 @@ impl Master {
                 self.push(Effect::WriteFramework(Box::new(record)));
             }
         }
+        self.write_reservations();
         for agent in std::mem::take(&mut self.changed_agents) {
             // A new leader leaves agents a moment to come before it says that they have not.
             if self.timers.is_set(&Timer::AgentLate(agent.clone())) {
@@ -81,6 +82,8 @@ impl Master {
         let offered =
             framework.offers.iter().filter_map(|id| self.offers.get(id)).map(|offer| offer.resources.quantities());
         let offered = offered.fold(Quantities::default(), |sum, more| sum.plus(&more));
+        let pools = self.acceptances.values().map(|one| &one.pool).filter(|pool| pool.framework == *key);
+        let offered = pools.fold(offered, |sum, pool| sum.plus(&pool.left.quantities()));
         Some(FrameworkRecord {
             key: key.clone(),
             uid: object.uid.clone(),

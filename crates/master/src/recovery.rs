@@ -1,6 +1,6 @@
 //! What a new leader is told before it may decide anything.
 
-use crate::event::{Event, FrameworkObject, TaskObject};
+use crate::event::{Event, FrameworkObject, ReservationObject, TaskObject};
 use crate::ids::{ObjectKey, TaskId};
 use crate::master::Master;
 use crate::state::{AgentObject, Liveness};
@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Recovery {
     frameworks: BTreeMap<ObjectKey, FrameworkObject>,
     tasks: BTreeMap<TaskId, Box<TaskObject>>,
+    reservations: BTreeMap<String, Box<ReservationObject>>,
     /// About agents and offers, in the order in which it happened.
     later: Vec<Event>,
 }
@@ -31,6 +32,9 @@ impl Master {
         let Some(recovery) = self.recovery.take() else { return };
         for object in recovery.frameworks.into_values() {
             self.framework_applied(object);
+        }
+        for object in recovery.reservations.into_values() {
+            self.reservation_applied(*object);
         }
         for object in recovery.tasks.into_values() {
             self.task_applied(*object);
@@ -63,6 +67,14 @@ impl Recovery {
             }
             Event::TaskDeleted(task) => {
                 self.tasks.remove(&task);
+            }
+            Event::ReservationApplied(object) => {
+                self.reservations.insert(object.name.clone(), object);
+            }
+            Event::ReservationDeleted { name, uid } => {
+                if self.reservations.get(&name).is_some_and(|object| object.uid == uid) {
+                    self.reservations.remove(&name);
+                }
             }
             other => self.later.push(other),
         }

@@ -3,6 +3,7 @@
 mod agent;
 mod framework;
 mod offer;
+mod reservation;
 mod task;
 mod waiting;
 mod write;
@@ -10,6 +11,7 @@ mod write;
 pub(crate) use agent::{Agent, AgentObject, Liveness, Stray};
 pub(crate) use framework::Framework;
 pub(crate) use offer::{Offer, OfferPhase};
+pub(crate) use reservation::{Reservation, VolumeId, volume_id};
 pub(crate) use task::{KillCause, Over, Phase, Placed, Task};
 pub(crate) use waiting::{Turn, Waiting, Want};
 pub(crate) use write::Write;

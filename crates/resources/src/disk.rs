@@ -1,5 +1,8 @@
 //! Disks: where a disk resource comes from, and the persistent volume on it.
 
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+
 /// What a disk is made of (Mesos: `DiskInfo.Source.Type`). A disk without a source is the agent's root disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DiskSourceKind {
@@ -70,8 +73,9 @@ pub struct Volume {
     pub host_path: Option<String>,
 }
 
-/// What is known of a disk beyond its size.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What is known of a disk beyond its size. How a task uses it makes no other disk of it: `volume` is not compared, as in
+/// Mesos.
+#[derive(Clone, Debug, Default)]
 pub struct DiskInfo {
     /// Set on persistent volumes.
     pub persistence: Option<Persistence>,
@@ -82,6 +86,10 @@ pub struct DiskInfo {
 }
 
 impl DiskInfo {
+    fn identity(&self) -> (&Option<Persistence>, &Option<DiskSource>) {
+        (&self.persistence, &self.source)
+    }
+
     /// Whether it can only be given away whole: a volume, or a disk that cannot be divided.
     #[must_use]
     pub fn is_indivisible(&self) -> bool {
@@ -92,5 +100,31 @@ impl DiskInfo {
                 // Raw storage with an identifier is one existing device; without, it is a pool.
                 DiskSourceKind::Raw => source.id.is_some(),
             })
+    }
+}
+
+impl PartialEq for DiskInfo {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for DiskInfo {}
+
+impl PartialOrd for DiskInfo {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for DiskInfo {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.identity().cmp(&other.identity())
+    }
+}
+
+impl Hash for DiskInfo {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
     }
 }

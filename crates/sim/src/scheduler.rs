@@ -121,11 +121,8 @@ impl Simulation {
                 _ => self.choose(&key, &offer.terms.resources.to_resources(), most),
             };
             let refuse = Some(Duration::from_millis(self.random.below(3000)));
-            let reply = if wanted.is_empty() {
-                OfferReply::Decline { refuse }
-            } else {
-                OfferReply::Accept { launch: wanted, refuse }
-            };
+            let reply =
+                if wanted.is_empty() { OfferReply::Decline { refuse } } else { OfferReply::launch(wanted, refuse) };
             self.follows(|| format!("{} ({temper:?}) answers {}: {reply:?}", key.name, offer.terms.id.0.name));
             self.api.put(Object::Offer(StoredOffer { reply: Some(reply), ..offer }));
         }

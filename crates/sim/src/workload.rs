@@ -87,6 +87,7 @@ impl Simulation {
             role: None,
             resources: Resources::of(cpus, Amount::from_units(32)),
             ports: Self::ports(random),
+            volumes: Vec::new(),
             cpu_limit: None,
             mem_limit: None,
             kill_grace: Duration::from_millis(random.below(3000)),

@@ -41,6 +41,10 @@ pub(crate) struct Agent {
     pub(crate) strays: BTreeMap<TaskId, Stray>,
     /// Offers of it that wait for a reply.
     pub(crate) offers: BTreeSet<OfferId>,
+    /// Reservations of its resources.
+    pub(crate) reservations: BTreeSet<String>,
+    /// Volumes whose data it was asked to remove, over which connection.
+    pub(crate) asked_to_destroy: BTreeSet<(Role, String, Session)>,
     /// What was last written of it.
     pub(crate) written: Option<AgentRecord>,
 }
@@ -112,6 +116,8 @@ impl Agent {
             to_launch: BTreeSet::new(),
             strays: BTreeMap::new(),
             offers: BTreeSet::new(),
+            reservations: BTreeSet::new(),
+            asked_to_destroy: BTreeSet::new(),
             written: None,
         }
     }

@@ -2,10 +2,11 @@
 
 use crate::event::{FrameworkObject, SchedulerKind};
 use crate::ids::{OfferId, TaskId, Time};
+use crate::operations::OperationUpdate;
 use crate::record::FrameworkRecord;
 use crate::state::{Waiting, Want};
 use proffer_resources::Role;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A framework. It is known while it has an object or tasks that name it.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct Framework {
     pub(crate) offers: BTreeSet<OfferId>,
     /// Those of its roles in which it wants no offers now (Mesos: SUPPRESS).
     pub(crate) suppressed: BTreeSet<Role>,
+    /// What became of operations that it named, until it says that it knows.
+    pub(crate) operations: BTreeMap<String, OperationUpdate>,
     /// What was last written of it.
     pub(crate) written: Option<FrameworkRecord>,
 }
@@ -38,6 +41,7 @@ impl Default for Framework {
             completed: BTreeSet::new(),
             offers: BTreeSet::new(),
             suppressed: BTreeSet::new(),
+            operations: BTreeMap::new(),
             written: None,
         }
     }

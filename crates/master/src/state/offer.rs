@@ -35,6 +35,8 @@ pub(crate) enum OfferPhase {
     Outstanding,
     /// It holds its resources; the reply names tasks that are not known yet.
     Replied(OfferReply),
+    /// It is being accepted: what it offered is in a pool.
+    Taken,
     /// It ended so, with a message, and holds nothing. `None`: its object is only to be deleted.
     Ended(Option<(OfferEnd, String)>),
 }
@@ -42,6 +44,6 @@ pub(crate) enum OfferPhase {
 impl Offer {
     /// Whether it holds its resources.
     pub(crate) fn is_live(&self) -> bool {
-        !matches!(self.phase, OfferPhase::Ended(_))
+        !matches!(self.phase, OfferPhase::Taken | OfferPhase::Ended(_))
     }
 }

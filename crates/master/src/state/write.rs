@@ -13,6 +13,8 @@ pub(crate) enum Write {
     LaunchOfStray(AgentName, TaskId),
     /// A task's terminal state, which its acknowledgement waits for.
     Ending(TaskId),
+    /// What a Reservation object asks for, its creation or its deletion.
+    Reservation(String),
     /// The creation of an Offer object.
     Offer(OfferId),
 }

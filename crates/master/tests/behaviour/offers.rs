@@ -112,7 +112,7 @@ fn a_reply_that_cannot_be_carried_out_is_rejected_with_the_reason() {
     ] {
         let offer = world.newest_offer();
         world = world.clear();
-        world.reply(&offer, OfferReply::Accept { launch: vec![task.to_owned()], refuse: Some(secs(0)) });
+        world.reply(&offer, OfferReply::launch(vec![task.to_owned()], Some(secs(0))));
         world.pass(secs(3));
         let log = world.log();
         assert!(log.contains(&format!("close {offer}: Rejected: no task was launched: {problem}")), "{log:#?}");

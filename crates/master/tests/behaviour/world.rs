@@ -294,6 +294,7 @@ impl World {
             role: None,
             resources: resources(cpu, memory),
             ports,
+            volumes: Vec::new(),
             cpu_limit: None,
             mem_limit: None,
             kill_grace: secs(5),
@@ -355,7 +356,7 @@ impl World {
 
     pub(crate) fn accept(&mut self, offer: &str, tasks: &[&str]) {
         let launch = tasks.iter().map(|&task| task.to_owned()).collect();
-        self.reply(offer, OfferReply::Accept { launch, refuse: None });
+        self.reply(offer, OfferReply::launch(launch, None));
     }
 
     pub(crate) fn decline(&mut self, offer: &str, refuse: Option<Duration>) {

@@ -126,6 +126,7 @@ impl Agent {
             | ToAgent::Slot { epoch, .. }
             | ToAgent::Kill { epoch, .. }
             | ToAgent::Acknowledge { epoch, .. }
+            | ToAgent::DestroyVolume { epoch, .. }
             | ToAgent::Ping { epoch, .. } => *epoch,
             ToAgent::Prepare(launch) | ToAgent::Launch(launch) => launch.epoch,
         };
@@ -148,6 +149,9 @@ impl Agent {
             ToAgent::Launch(launch) => return self.launch(launch.task, launch.framework, launch.resources),
             ToAgent::Kill { task, framework, .. } => self.kill(&task, framework),
             ToAgent::Acknowledge { task, uuid, .. } => return self.acknowledged(&task, &uuid),
+            ToAgent::DestroyVolume { role, id, .. } => {
+                self.say(|agent, session| Event::VolumeDestroyed { agent, session, role, id, problem: None });
+            }
             ToAgent::Ping { .. } => self.say(|agent, session| Event::Pong { agent, session }),
         }
         Deed::Nothing

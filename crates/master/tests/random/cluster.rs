@@ -134,7 +134,7 @@ impl Cluster {
                 let names = tasks.map(|number| pick(number, self.tasks.keys().cloned()));
                 let launch = names.into_iter().flatten().map(|id| id.key.name).collect();
                 let refuse = refuse.map(|seconds| Duration::from_secs(seconds.into()));
-                self.reply(offer, OfferReply::Accept { launch, refuse });
+                self.reply(offer, OfferReply::launch(launch, refuse));
             }
             Step::Decline { offer, refuse } => {
                 let refuse = refuse.map(|seconds| Duration::from_secs(seconds.into()));
@@ -265,6 +265,7 @@ impl Cluster {
             role: None,
             resources: Resources::of(Amount::from_units(cores), Amount::from_units(64)),
             ports,
+            volumes: Vec::new(),
             cpu_limit: None,
             mem_limit: None,
             kill_grace: Duration::from_secs(1),
