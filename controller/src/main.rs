@@ -9,8 +9,9 @@ fn main() -> anyhow::Result<()> {
     match arguments.command {
         Some(Command::Check(check)) => check::run(&check),
         None => {
-            logging::start(&arguments.run)?;
-            tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(wiring::run(arguments.run))
+            let levels = logging::start(&arguments.run)?;
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(wiring::run(arguments.run, levels))
         }
     }
 }

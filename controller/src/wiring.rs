@@ -6,6 +6,7 @@ use crate::auth::{Access, Anonymous, Credentials, ReadState, Reviewer, follow_se
 use crate::clock::Clock;
 use crate::http::{self, About, Subscribers};
 use crate::leader::{self, Candidacy, Election, Guard, Identity, Term};
+use crate::logging::Levels;
 use crate::metrics::Metrics;
 use crate::registry::{Heard, Registry, Watches, fresh_list};
 use crate::runner::{self, Reach, Runner};
@@ -33,7 +34,7 @@ use tokio::task::JoinSet;
 const LEADER_LABEL: &str = "proffer.dev/leader";
 
 /// Runs until the process is told to end or its leadership is over.
-pub async fn run(args: RunArguments) -> anyhow::Result<()> {
+pub async fn run(args: RunArguments, levels: Levels) -> anyhow::Result<()> {
     let timings = args.timings()?;
     let clock = Clock::start();
     let me = Identity::new(&args.pod_name, args.pod_ip);
@@ -73,6 +74,8 @@ pub async fn run(args: RunArguments) -> anyhow::Result<()> {
             links: Arc::clone(&links),
             access: Arc::new(access),
             metrics: Arc::clone(&metrics),
+            levels,
+            client: client.clone(),
             about: Arc::clone(&about),
             subscribers: Subscribers::default(),
         },

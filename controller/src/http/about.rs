@@ -144,6 +144,24 @@ fn duration(duration: Duration) -> String {
     unit.map_or_else(|| format!("{millis}ms"), |(unit, name)| format!("{}{name}", millis / unit))
 }
 
+/// Reads a duration as Mesos writes it: a number and its unit.
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+    let end = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let (number, unit) = text.split_at(end);
+    let seconds = match unit {
+        "ns" => 1e-9,
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "secs" => 1.0,
+        "mins" => 60.0,
+        "hrs" => 3600.0,
+        "days" => 86_400.0,
+        "weeks" => 604_800.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,5 +173,15 @@ mod tests {
             assert_eq!(duration(Duration::from_millis(millis)), text);
         }
         assert_eq!(duration(Duration::from_hours(336)), "2weeks");
+    }
+
+    #[test]
+    fn durations_are_read_as_mesos_writes_them() {
+        for (text, millis) in [("250ms", 250), ("15secs", 15_000), ("1.5mins", 90_000), ("2weeks", 1_209_600_000)] {
+            assert_eq!(parse_duration(text), Some(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "15", "secs", "-1secs", "1 secs", "1sec", "NaNsecs", "infsecs", "1e99weeks"] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
     }
 }

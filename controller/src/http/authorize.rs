@@ -54,6 +54,18 @@ impl Master {
         self.access.authenticate(headers, peer).await.map_err(IntoResponse::into_response)
     }
 
+    /// Goes on only if the caller may do this.
+    pub(super) async fn may(
+        &self,
+        headers: &HeaderMap,
+        peer: IpAddr,
+        action: Action,
+        object: Object<'_>,
+    ) -> Result<(), Response> {
+        let caller = self.caller(headers, peer).await?;
+        self.access.authorize(&caller, action, object).await.map_err(IntoResponse::into_response)
+    }
+
     /// Goes on for anybody whom the cluster knows.
     pub(super) async fn known(&self, headers: &HeaderMap, peer: IpAddr) -> Result<(), Response> {
         self.caller(headers, peer).await.map(drop)

@@ -96,8 +96,8 @@ const TASK_STATES: [(&str, TaskState); 13] = [
 /// One scalar of some resources.
 type Part = fn(&Resources) -> Amount;
 
-/// Every figure, by its name.
-pub(super) fn figures(master: &Master, view: &View<'_>) -> BTreeMap<String, f64> {
+/// Every figure, by its name. Who does not lead has those of an empty cluster.
+pub(super) fn figures(master: &Master, view: &View<'_>, leads: bool) -> BTreeMap<String, f64> {
     let mut figures = BTreeMap::new();
     never(&mut figures);
     of_resources(&mut figures, view);
@@ -105,7 +105,7 @@ pub(super) fn figures(master: &Master, view: &View<'_>) -> BTreeMap<String, f64>
     let mut set = |name: &str, value: f64| {
         figures.insert(format!("master/{name}"), value);
     };
-    set("elected", 1.0);
+    set("elected", if leads { 1.0 } else { 0.0 });
     set("uptime_secs", (seconds(Clock::start().now()) - master.about.start_time()).max(0.0));
     let agents = |membership| double(view.agents_that_are(membership).count());
     let active = double(view.agents_that_are(Membership::Registered).filter(|agent| agent.active).count());
@@ -123,7 +123,11 @@ pub(super) fn figures(master: &Master, view: &View<'_>) -> BTreeMap<String, f64>
     let offers = view.frameworks.iter().filter_map(|framework| framework.object.status.as_ref());
     set("outstanding_offers", offers.map(|status| f64::from(status.offers)).sum());
     set("operator_event_stream_subscribers", double(master.subscribers.count()));
-    of_system(&mut figures);
+    figures.extend(system().into_iter().map(|(name, value)| {
+        // The names of `/system/stats` are older.
+        let name = name.strip_prefix("avg_").unwrap_or(&name);
+        (format!("system/{name}"), value)
+    }));
     figures
 }
 
@@ -199,16 +203,18 @@ fn of_tasks(figures: &mut BTreeMap<String, f64>, view: &View<'_>) {
     }
 }
 
+/// The figures of the machine, under the names of `/system/stats`.
 #[allow(clippy::cast_precision_loss, reason = "sizes of memory and loads are far below 2^53")]
-fn of_system(figures: &mut BTreeMap<String, f64>) {
+pub(super) fn system() -> BTreeMap<String, f64> {
     let info = rustix::system::sysinfo();
     let unit = f64::from(info.mem_unit);
-    for (name, load) in ["1min", "5min", "15min"].into_iter().zip(info.loads) {
-        // The kernel counts loads in 65536ths.
-        figures.insert(format!("system/load_{name}"), load as f64 / 65_536.0);
-    }
-    figures.insert("system/mem_total_bytes".to_owned(), info.totalram as f64 * unit);
-    figures.insert("system/mem_free_bytes".to_owned(), info.freeram as f64 * unit);
+    // The kernel counts loads in 65536ths.
+    let loads = ["1min", "5min", "15min"].into_iter().zip(info.loads);
+    let mut figures: BTreeMap<String, f64> =
+        loads.map(|(name, load)| (format!("avg_load_{name}"), load as f64 / 65_536.0)).collect();
+    figures.insert("mem_total_bytes".to_owned(), info.totalram as f64 * unit);
+    figures.insert("mem_free_bytes".to_owned(), info.freeram as f64 * unit);
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    figures.insert("system/cpus_total".to_owned(), double(cpus));
+    figures.insert("cpus_total".to_owned(), double(cpus));
+    figures
 }

@@ -3,6 +3,7 @@
 //! A replica that does not lead answers 307 with the leader's address, as a Mesos standby does.
 
 mod about;
+mod acts;
 mod answer;
 mod api;
 mod authorize;
@@ -10,6 +11,7 @@ pub(crate) mod encoding;
 mod figures;
 mod files;
 mod health;
+mod missing;
 mod reads;
 mod redirect;
 mod state;
@@ -22,15 +24,17 @@ pub use api::Subscribers;
 use crate::agent_link::{Links, Standing};
 use crate::auth::Access;
 use crate::leader::Identity;
+use crate::logging::Levels;
 use crate::metrics::Metrics;
 use crate::registry::{Registry, Watches};
 use answer::{not_allowed, text};
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, get};
 use files::Peer;
+use kube::Client;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -57,6 +61,10 @@ pub struct Master {
     pub access: Arc<Access>,
     /// Figures.
     pub metrics: Arc<Metrics>,
+    /// How much is logged.
+    pub levels: Levels,
+    /// The API server, for what operators change.
+    pub client: Client,
     /// What this process says of itself.
     pub about: Arc<About>,
     /// Who follows the operator API's events.
@@ -69,8 +77,13 @@ pub fn router(master: Master) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics));
-    let own =
-        [("health", get(health::health)), ("version", get(health::version)), ("redirect", get(redirect::redirect))];
+    let own = [
+        ("health", get(health::health)),
+        ("version", get(health::version)),
+        ("redirect", get(redirect::redirect)),
+        ("teardown", any(acts::teardown)),
+        ("logging/toggle", get(acts::toggle)),
+    ];
     let reads = reads::READS.into_iter().map(|(name, read)| {
         let serve =
             move |master: State<Master>, peer: Peer, uri: Uri, headers: HeaderMap, asked: Query<reads::Asked>| {
@@ -78,7 +91,13 @@ pub fn router(master: Master) -> Router {
             };
         (name, get(serve).fallback(read_only))
     });
-    for (name, method) in own.into_iter().chain(reads) {
+    let missing = missing::ENDPOINTS.into_iter().map(|endpoint| {
+        let serve = move |master: State<Master>, peer: Peer, asked: Query<reads::Jsonp>, request: Request| {
+            missing::endpoint(endpoint, master, peer, asked, request)
+        };
+        (endpoint.path, any(serve))
+    });
+    for (name, method) in own.into_iter().chain(reads).chain(missing) {
         router = spelled(router, name, &method);
     }
     for path in ["/api/v1", "/api/v1/operator", "/master/api/v1", "/master/api/v1/operator"] {

@@ -10,6 +10,7 @@ use super::files::Peer;
 use super::redirect::leader_only;
 use super::view::{FrameworkView, Membership, Snapshot, TaskView, View};
 use super::{Master, figures, state};
+use crate::registry::Everything;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
@@ -51,10 +52,12 @@ pub(super) enum Read {
     Roles,
     Flags,
     Metrics,
+    SystemStats,
+    FilesDebug,
 }
 
 /// Every endpoint, by its path.
-pub(super) const READS: [(&str, Read); 8] = [
+pub(super) const READS: [(&str, Read); 10] = [
     ("state", Read::State),
     ("state-summary", Read::StateSummary),
     ("slaves", Read::Slaves),
@@ -63,6 +66,8 @@ pub(super) const READS: [(&str, Read); 8] = [
     ("roles", Read::Roles),
     ("flags", Read::Flags),
     ("metrics/snapshot", Read::Metrics),
+    ("system/stats", Read::SystemStats),
+    ("files/debug", Read::FilesDebug),
 ];
 
 /// The function that the answer is to be wrapped in, for scripts.
@@ -93,12 +98,18 @@ pub(super) async fn serve(
     Query(asked): Query<Asked>,
 ) -> Response {
     answer(async {
-        let epoch = leader_only(&master, &uri)?;
+        // Libprocess itself has figures, on a standby as on the leader.
+        let epoch = match (leader_only(&master, &uri), read) {
+            (Err(_), Read::Metrics | Read::SystemStats) => None,
+            (epoch, _) => Some(epoch?),
+        };
         let peer = peer.0.ip();
         let jsonp = asked.jsonp.clone();
         let sight = match read {
             // Nobody's objects are in these, so it is enough to be somebody.
-            Read::Flags | Read::Metrics => master.known(&headers, peer).await.map(|()| Sight::ALL)?,
+            Read::Flags | Read::Metrics | Read::SystemStats => {
+                master.known(&headers, peer).await.map(|()| Sight::ALL)?
+            }
             _ => master.sight(&headers, peer).await?,
         };
         let body = off_thread(move || write(read, &master, epoch, &sight, &asked)).await?;
@@ -114,8 +125,10 @@ pub(super) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Sen
         .map_err(|error| text(StatusCode::INTERNAL_SERVER_ERROR, format!("The answer cannot be written: {error}.\n")))
 }
 
-fn write(read: Read, master: &Master, epoch: Epoch, sight: &Sight, asked: &Asked) -> String {
-    let snapshot = Snapshot::take(&master.registry, epoch);
+fn write(read: Read, master: &Master, epoch: Option<Epoch>, sight: &Sight, asked: &Asked) -> String {
+    // A standby's master knows nothing, although its registry does.
+    let snapshot = epoch
+        .map_or_else(|| Snapshot::of(Everything::default(), Epoch(0)), |epoch| Snapshot::take(&master.registry, epoch));
     let view = View::of(&snapshot, sight);
     let mut body = String::new();
     json::object(&mut body, |out| match read {
@@ -127,9 +140,15 @@ fn write(read: Read, master: &Master, epoch: Epoch, sight: &Sight, asked: &Asked
         Read::Roles => roles(out, &view),
         Read::Flags => flags(out, master),
         Read::Metrics => {
-            for (name, value) in figures::figures(master, &view) {
+            for (name, value) in figures::figures(master, &view, epoch.is_some()) {
                 out.double(&name, value);
             }
+        }
+        Read::SystemStats => figures::system().into_iter().for_each(|(name, value)| out.double(&name, value)),
+        Read::FilesDebug => {
+            // Sandboxes are named by the path that they have on their node.
+            let sandboxes = view.tasks().filter_map(|(_, task)| task.sandbox());
+            sandboxes.for_each(|sandbox| out.string(sandbox, sandbox));
         }
     });
     body

@@ -14,6 +14,7 @@ use proffer_controller::args::Arguments;
 use proffer_controller::auth::{Access, Anonymous, Credentials, ReadState, Reviewer};
 use proffer_controller::http::{About, Master, Subscribers, router};
 use proffer_controller::leader::Identity;
+use proffer_controller::logging::Levels;
 use proffer_controller::metrics::Metrics;
 use proffer_controller::registry::{Registry, Watches};
 use proffer_crds::{Agent, Framework, Offer, Task};
@@ -56,11 +57,13 @@ pub(crate) async fn master(replica: &Replica, anonymous: Anonymous) -> Master {
         registry,
         links: Arc::clone(&replica.links),
         access: Arc::new(Access::new(
-            Arc::new(Reviewer::new(client)),
+            Arc::new(Reviewer::new(client.clone())),
             Credentials::new(ReadState::Off),
             anonymous,
             "default",
         )),
+        levels: Levels::new("info", drop),
+        client,
         metrics,
         about: Arc::new(about),
         subscribers: Subscribers::default(),

@@ -1,7 +1,6 @@
-//! `POST /api/v1`: the calls of Mesos' operator API that only read, in protobuf and in JSON.
+//! `POST /api/v1`: the calls of Mesos' operator API, in protobuf and in JSON.
 //!
-//! The checks, their order and their words are those of a Mesos master. A call that changes something
-//! is answered 501.
+//! The checks, their order and their words are those of a Mesos master.
 
 mod events;
 mod fields;
@@ -20,8 +19,8 @@ use super::encoding::Encoding;
 use super::files::{Peer, grant};
 use super::reads::off_thread;
 use super::redirect::leader_only;
-use super::stream;
 use super::view::{Snapshot, View};
+use super::{missing, stream};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
@@ -31,6 +30,7 @@ use proffer_mesos_api::files::MAX_READ_BYTES;
 use proffer_mesos_api::v1::master::call::Type;
 use proffer_mesos_api::v1::master::{self, Call, Response as Reply, response};
 use proffer_mesos_api::validation::master_call::validate;
+use std::time::Duration;
 
 /// Largest call that is read, in bytes.
 const LARGEST_CALL: usize = 4 << 20;
@@ -113,9 +113,26 @@ impl Asked {
                 let sight = self.master.sight(&self.headers, self.peer.0.ip()).await?;
                 return self.subscribe(sight, encoding);
             }
+            Type::SetLoggingLevel => {
+                let wanted = call.set_logging_level.unwrap_or_default();
+                let duration = Duration::from_nanos(u64::try_from(wanted.duration.nanoseconds).unwrap_or(0));
+                return self.master.set_level(&self.headers, self.peer.0.ip(), wanted.level, duration).await;
+            }
+            Type::Teardown => {
+                let id = call.teardown.unwrap_or_default().framework_id.value;
+                return self.master.tear_down(&self.headers, self.peer.0.ip(), &id).await;
+            }
+            Type::DeactivateAgent => {
+                let id = call.deactivate_agent.unwrap_or_default().agent_id.value;
+                return self.master.set_deactivated(&self.headers, self.peer.0.ip(), &id, true).await;
+            }
+            Type::ReactivateAgent => {
+                let id = call.reactivate_agent.unwrap_or_default().agent_id.value;
+                return self.master.set_deactivated(&self.headers, self.peer.0.ip(), &id, false).await;
+            }
             // Figures count everything, and name nobody.
             Type::GetMetrics => return self.written(kind, Sight::ALL, encoding).await,
-            _ => replies::plain(&self.master, kind).ok_or_else(|| not_there(kind))?,
+            _ => replies::plain(&self.master, kind).ok_or_else(|| missing::call(kind))?,
         };
         Ok(sent(encoding.encode(&reply), encoding))
     }
@@ -150,16 +167,6 @@ impl Asked {
         let (_, data, size) = granted.read(offset, i64::try_from(length).unwrap_or(-1)).await?;
         Ok(Reply { read_file: Some(response::ReadFile { size, data }), ..replies::empty(Type::ReadFile) })
     }
-}
-
-fn not_there(kind: Type) -> Response {
-    text(
-        StatusCode::NOT_IMPLEMENTED,
-        format!(
-            "501 Not Implemented. {} is not served by this version of Proffer: docs/mesos-api.md lists what is.\n",
-            kind.as_str_name()
-        ),
-    )
 }
 
 fn sent(body: Vec<u8>, encoding: Encoding) -> Response {

@@ -9,7 +9,6 @@ use proffer_mesos_api::v1::master::call::Type;
 use proffer_mesos_api::v1::master::{Response as Reply, response};
 use proffer_mesos_api::v1::{self, master_info};
 use std::net::IpAddr;
-use tracing::level_filters::LevelFilter;
 
 /// An answer to this call that says nothing yet.
 pub(super) fn empty(kind: Type) -> Reply {
@@ -28,7 +27,7 @@ pub(super) fn plain(master: &Master, kind: Type) -> Option<Reply> {
         }
         Type::GetVersion => reply.get_version = Some(response::GetVersion { version_info: version() }),
         Type::GetLoggingLevel => {
-            reply.get_logging_level = Some(response::GetLoggingLevel { level: logging_level() });
+            reply.get_logging_level = Some(response::GetLoggingLevel { level: master.levels.level() });
         }
         Type::GetOperations => reply.get_operations = Some(response::GetOperations::default()),
         // A Mesos in which no weight was set does not say more.
@@ -51,7 +50,7 @@ pub(super) fn seen(master: &Master, kind: Type, view: &View<'_>) -> Reply {
         Type::GetRoles => reply.get_roles = Some(roles(view)),
         Type::GetMetrics => {
             let metric = |(name, value)| v1::Metric { name, value: Some(value) };
-            let metrics = figures::figures(master, view).into_iter().map(metric).collect();
+            let metrics = figures::figures(master, view, true).into_iter().map(metric).collect();
             reply.get_metrics = Some(response::GetMetrics { metrics });
         }
         _ => {}
@@ -68,15 +67,6 @@ fn version() -> v1::VersionInfo {
         build_user: Some(build.user.to_owned()),
         git_sha: Some(build.git_sha.to_owned()),
         ..v1::VersionInfo::default()
-    }
-}
-
-/// How much more than usual is logged, as glog counts it.
-fn logging_level() -> u32 {
-    match LevelFilter::current() {
-        LevelFilter::TRACE => 2,
-        LevelFilter::DEBUG => 1,
-        _ => 0,
     }
 }
 

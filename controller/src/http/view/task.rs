@@ -79,6 +79,11 @@ impl<'a> TaskView<'a> {
         ran.into_iter().chain(ended)
     }
 
+    /// Its sandbox, as a path for `/files`.
+    pub(in crate::http) fn sandbox(&self) -> Option<&'a str> {
+        self.status.sandbox.as_deref()
+    }
+
     /// Why it is in its state, for a person.
     pub(in crate::http) fn message(&self) -> Option<&'a str> {
         self.status.message.as_deref()

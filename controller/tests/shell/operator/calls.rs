@@ -108,12 +108,6 @@ async fn bad_calls_are_refused_in_mesos_words() {
             406,
             "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'",
         ),
-        (
-            vec![JSON],
-            r#"{"type":"TEARDOWN","teardown":{"framework_id":{"value":"x"}}}"#,
-            501,
-            "501 Not Implemented. TEARDOWN is not served",
-        ),
     ] {
         let answer = served.ask("POST", "/api/v1", &headers, body.as_bytes()).await;
         assert_eq!(answer.status, status, "{body}: {}", answer.text());

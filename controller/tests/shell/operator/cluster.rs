@@ -5,12 +5,16 @@ use crate::files::master;
 use crate::link::Replica;
 use proffer_controller::auth::Anonymous;
 use proffer_controller::http::serve;
+use proffer_controller::leader::Identity;
+use proffer_controller::registry::Registry;
 use proffer_controller::runner::Arrived;
 use proffer_crds::{Agent, Framework, Offer, Task};
+use proffer_master::ObjectKey;
 use proffer_mesos_api::recordio::Decoder;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +24,10 @@ use tokio::sync::mpsc;
 pub(super) struct Served {
     /// The replica.
     pub(super) replica: Replica,
+    /// Its identity.
+    pub(super) me: Identity,
+    /// What it knows.
+    registry: Arc<Registry>,
     address: SocketAddr,
     _events: Option<mpsc::Receiver<Arrived>>,
 }
@@ -66,7 +74,7 @@ impl Served {
             replica.server.put(object);
         }
         let master = master(&replica, anonymous).await;
-        let registry = std::sync::Arc::clone(&master.registry);
+        let (registry, me) = (Arc::clone(&master.registry), master.me.clone());
         eventually("all objects are known", || {
             let known = registry.count::<Framework>()
                 + registry.count::<Task>()
@@ -79,7 +87,16 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(master, listener));
-        Self { replica, address, _events: events }
+        Self { replica, me, registry, address, _events: events }
+    }
+
+    /// Waits until the replica knows that this agent is deactivated.
+    pub(super) async fn deactivated(&self, name: &str) {
+        eventually("the agent is deactivated", || {
+            let entry = self.registry.get::<Agent>(&ObjectKey::new("", name))?;
+            entry.value().is_ok_and(|agent| agent.spec.deactivated).then_some(())
+        })
+        .await;
     }
 
     /// GET without a token.

@@ -1,7 +1,9 @@
 //! Mesos' operator endpoints over real sockets, compared with what a real Mesos answered.
 
+mod acts;
 mod calls;
 mod cluster;
+mod conformance;
 mod events;
 mod reads;
 mod shape;

@@ -169,7 +169,7 @@ async fn a_standby_knows_the_way_and_its_own_health() {
     let served = Served::standby().await;
     assert_eq!(served.get("/state").await.status, 503, "nobody leads");
     served.replica.holder.send_replace(Some(Identity::new("other", "10.244.1.9".parse().unwrap())));
-    for path in ["/state?jsonp=x", "/master/tasks.json?limit=1", "/flags", "/metrics/snapshot"] {
+    for path in ["/state?jsonp=x", "/master/tasks.json?limit=1", "/flags", "/files/debug"] {
         for method in ["GET", "POST"] {
             let answer = served.ask(method, path, &[], b"").await;
             assert_eq!((answer.status, &answer.headers["location"]), (307, &format!("//10.244.1.9:5050{path}")));
@@ -177,6 +177,8 @@ async fn a_standby_knows_the_way_and_its_own_health() {
     }
     assert_eq!(served.get("/health").await.status, 200);
     assert_eq!(served.get("/version").await.status, 200);
+    let figures = served.get("/metrics/snapshot").await.json();
+    assert_eq!((&figures["master/elected"], &figures["master/slaves_active"]), (&json!(0.0), &json!(0.0)));
 }
 
 #[tokio::test]
