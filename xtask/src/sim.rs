@@ -1,15 +1,15 @@
 //! `cargo xtask sim`: whole clusters in virtual time, with faults; a failing seed is made small and shown.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::num::NonZeroUsize;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
-use clap::Args;
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::{Args, Parser};
 use proffer_sim::{Failure, FaultKind, Options, Reduced, Simulation, Summary, reduce};
 use serde_json::{Value, json};
 
@@ -17,6 +17,7 @@ use crate::output::Output;
 
 /// Simulate whole clusters with faults in virtual time, a seed each
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(crate) struct Arguments {
     /// How many seeds to run
     #[arg(long, default_value_t = 200)]
@@ -50,13 +51,21 @@ pub(crate) struct Arguments {
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
 
-    /// Show everything that happens, also in runs that do not fail
+    /// Run one seed, and show everything that happens
     #[arg(long)]
     trace: bool,
 
     /// Show a failing run as it is, without making it small first
     #[arg(long)]
     whole: bool,
+
+    /// Run all seeds, and name every one that fails; the lowest is shown
+    #[arg(long)]
+    keep_going: bool,
+
+    /// Run each seed twice, and fail where the two do not come to the same hash
+    #[arg(long)]
+    twice: bool,
 
     #[command(flatten)]
     output: Output,
@@ -76,10 +85,13 @@ struct Total {
 /// Runs the command. Fails if a seed fails.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let options = arguments.options()?;
+    if arguments.trace {
+        return trace(arguments, &options);
+    }
     let began = Instant::now();
-    let (total, failure) = run_seeds(arguments, &options);
+    let (total, failures) = run_seeds(arguments, &options)?;
     let seconds = began.elapsed().as_secs_f64();
-    let Some(failure) = failure else {
+    let Some(failure) = failures.values().next() else {
         return arguments.output.print(|| passed(&total, seconds), || passed_json(&total, seconds));
     };
     let reduced = if arguments.whole {
@@ -89,10 +101,39 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         reduce(failure.seed, &options, failure.problem.invariant)
     };
     clear_progress();
-    arguments
-        .output
-        .print(|| failed(&failure, reduced.as_ref()), || failed_json(&failure, reduced.as_ref(), &total))?;
+    arguments.output.print(
+        || failed(&failures, failure, reduced.as_ref()),
+        || failed_json(&failures, failure, reduced.as_ref(), &total),
+    )?;
     bail!("seed {} fails: {}", failure.seed, failure.problem)
+}
+
+/// Runs one seed and shows all of it.
+fn trace(arguments: &Arguments, options: &Options) -> Result<()> {
+    let seed = arguments.seed;
+    let (lines, result) = Simulation::traced(seed, options);
+    let (end, hash, failed) = match &result {
+        Ok(summary) => ("nothing is wrong".to_owned(), summary.hash, false),
+        Err(failure) => (failure.problem.to_string(), failure.hash, true),
+    };
+    let text = || format!("{}\n\nseed {seed}: {end} (hash {hash:016x})\n", lines.join("\n"));
+    let json = || json!({"failed": failed, "seed": seed, "end": end, "hash": format!("{hash:016x}"), "trace": lines});
+    arguments.output.print(text, json)?;
+    ensure!(!failed, "seed {seed} fails: {end}");
+    Ok(())
+}
+
+/// Runs so many seeds for the tests, as the command does, and says what it came to.
+pub(crate) fn test(seeds: u64) -> Result<()> {
+    let words = ["sim", "--seeds", &seeds.to_string()].map(str::to_owned);
+    run(&Alone::try_parse_from(words).context("the options of the simulation")?.arguments)
+}
+
+/// The command's options by themselves.
+#[derive(Parser)]
+struct Alone {
+    #[command(flatten)]
+    arguments: Arguments,
 }
 
 impl Arguments {
@@ -110,46 +151,62 @@ impl Arguments {
             tasks: self.tasks,
             faults: self.faults.as_ref().map(kinds).transpose()?,
             keep: self.keep.as_ref().map(steps).transpose()?,
-            trace: self.trace,
             ..Options::default()
         })
     }
 }
 
-/// Runs the seeds on several threads until one fails; of several, the lowest is what counts.
-fn run_seeds(arguments: &Arguments, options: &Options) -> (Total, Option<Failure>) {
+/// What became of the seeds: those that failed, by number, and the others together.
+type Outcome = (Total, BTreeMap<u64, Failure>);
+
+/// Runs the seeds on several threads until one fails, or all of them.
+fn run_seeds(arguments: &Arguments, options: &Options) -> Result<Outcome> {
     let jobs = arguments.jobs.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let end = arguments.seed.saturating_add(arguments.seeds);
     let (next, stop) = (AtomicU64::new(arguments.seed), AtomicBool::new(false));
-    let results = Mutex::new((Total::default(), None::<Failure>));
-    thread::scope(|scope| {
-        for _ in 0..jobs {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end {
-                        return;
-                    }
-                    let result = Simulation::run(seed, options);
-                    let mut results = results.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    match result {
-                        Ok(summary) => results.0.add(&summary),
-                        Err(failure) => {
-                            stop.store(true, Ordering::Relaxed);
-                            if results.1.as_ref().is_none_or(|known| known.seed > failure.seed) {
-                                results.1 = Some(*failure);
-                            }
-                        }
-                    }
-                    if results.0.runs % 20 == 0 {
-                        progress(&format!("{} of {} seeds", results.0.runs, arguments.seeds));
-                    }
+    let outcome = Mutex::new(Outcome::default());
+    let work = || -> Result<()> {
+        while !stop.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= end {
+                break;
+            }
+            let result = Simulation::run(seed, options);
+            if arguments.twice {
+                let (one, other) = (hash(&result), hash(&Simulation::run(seed, options)));
+                if one != other {
+                    stop.store(true, Ordering::Relaxed);
+                    bail!("seed {seed} came to the hash {one:016x}, and to {other:016x} when it ran again");
                 }
-            });
+            }
+            let (total, failures) = &mut *outcome.lock().unwrap_or_else(PoisonError::into_inner);
+            match result {
+                Ok(summary) => total.add(&summary),
+                Err(failure) => {
+                    stop.fetch_or(!arguments.keep_going, Ordering::Relaxed);
+                    failures.insert(seed, *failure);
+                }
+            }
+            if total.runs.is_multiple_of(20) {
+                progress(&format!("{} of {} seeds, {} failed", total.runs, arguments.seeds, failures.len()));
+            }
         }
+        Ok(())
+    };
+    let ended: Vec<Result<()>> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| bail!("a run did not come to its end")))
+            .collect()
     });
     clear_progress();
-    results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    ended.into_iter().collect::<Result<()>>()?;
+    Ok(outcome.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn hash(result: &Result<Summary, Box<Failure>>) -> u64 {
+    result.as_ref().map_or_else(|failure| failure.hash, |summary| summary.hash)
 }
 
 impl Total {
@@ -178,27 +235,36 @@ fn passed_json(total: &Total, seconds: f64) -> Value {
     })
 }
 
-/// The run, or what is left of it, and how to see it again.
-fn failed(failure: &Failure, reduced: Option<&Reduced>) -> String {
+/// The seeds that failed; of the one that is shown the run, or what is left of it, and how to see it again.
+fn failed(failures: &BTreeMap<u64, Failure>, failure: &Failure, reduced: Option<&Reduced>) -> String {
+    let mut list: Vec<String> =
+        failures.iter().map(|(seed, failure)| format!("seed {seed}: {}\n", failure.problem)).collect();
+    list.push("\n".to_owned());
+    let list = if failures.len() > 1 { list.concat() } else { String::new() };
     let shown = reduced.map_or(failure, |reduced| &reduced.failure);
     let lines = shown.telling_lines().join("\n");
-    let again =
-        reduced.map_or_else(|| format!("cargo xtask sim --seeds 1 --seed {} --whole --trace", failure.seed), replay);
+    let again = reduced.map_or_else(|| format!("cargo xtask sim --seed {} --trace", failure.seed), replay);
     let hash = shown.hash;
     format!(
-        "{lines}\n\nseed {}: after {:.3} s: {}\nto run it again, to the hash {hash:016x}:\n  {again}\n",
+        "{list}{lines}\n\nseed {}: after {:.3} s: {}\nto run it again, to the hash {hash:016x}:\n  {again}\n",
         failure.seed,
         shown.at.as_secs_f64(),
         shown.problem
     )
 }
 
-fn failed_json(failure: &Failure, reduced: Option<&Reduced>, total: &Total) -> Value {
+fn failed_json(
+    failures: &BTreeMap<u64, Failure>,
+    failure: &Failure,
+    reduced: Option<&Reduced>,
+    total: &Total,
+) -> Value {
+    let seeds: Vec<u64> = failures.keys().copied().collect();
     let shown = reduced.map_or(failure, |reduced| &reduced.failure);
     json!({
         "failed": true, "seed": failure.seed, "invariant": shown.problem.invariant, "subject": shown.problem.subject,
         "problem": shown.problem.text, "atSeconds": shown.at.as_secs_f64(), "hash": format!("{:016x}", shown.hash),
-        "replay": reduced.map(replay), "steps": shown.steps, "trace": shown.telling_lines(), "passed": total.runs,
+        "replay": reduced.map(replay), "steps": shown.steps, "trace": shown.telling_lines(), "passed": total.runs, "failedSeeds": seeds,
     })
 }
 
@@ -215,7 +281,7 @@ fn replay(reduced: &Reduced) -> String {
         format!(" --keep {}", list(numbers))
     });
     format!(
-        "cargo xtask sim --seeds 1 --seed {} --whole --trace --nodes {} --replicas {} --tasks {}{}{}",
+        "cargo xtask sim --seed {} --trace --nodes {} --replicas {} --tasks {}{}{}",
         failure.seed,
         options.nodes,
         options.replicas,

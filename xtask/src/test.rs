@@ -14,6 +14,7 @@ use proffer_e2e::steps::Steps;
 
 use crate::cluster_options::{SourceName, for_tests};
 use crate::install::{self, InstallOptions};
+use crate::sim;
 
 /// Run the unit tests, then every case on a real cluster started from nothing
 #[derive(Args)]
@@ -53,6 +54,12 @@ enum Part {
     E2e,
 }
 
+/// The name of the one test that plays whole clusters through.
+const SIMULATION: &str = "simulation";
+
+/// How many; half a minute's work for one processor.
+const SEEDS: u64 = 1000;
+
 /// What tests need beyond an ordinary installation: agents that are missed after 9 s instead of 75, and sandboxes that
 /// are removed after a minute instead of a week.
 const VALUES: [&str; 3] = ["agentPing.timeout=3s", "agentPing.maxTimeouts=3", "sandbox.retention=60s"];
@@ -66,6 +73,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         match unit(&arguments.names) {
             Ok(unit) => counts.add(unit),
             Err(error) => broken.push(error.context("unit tests")),
+        }
+        if arguments.names.is_empty() || arguments.names.iter().any(|name| SIMULATION.contains(name.as_str())) {
+            println!("{SIMULATION}: {SEEDS} clusters with faults");
+            match sim::test(SEEDS) {
+                Ok(()) => counts.passed += 1,
+                Err(error) => broken.push(error.context(SIMULATION)),
+            }
         }
     }
     if arguments.only != Some(Part::Unit) {

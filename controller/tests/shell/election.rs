@@ -16,9 +16,13 @@ const TIMINGS: Timings = Timings {
 };
 
 fn elector(server: &ApiServer, pod: &str) -> (Elector, watch::Receiver<Option<Identity>>) {
+    elector_with(server, pod, TIMINGS)
+}
+
+fn elector_with(server: &ApiServer, pod: &str, timings: Timings) -> (Elector, watch::Receiver<Option<Identity>>) {
     let me = Identity::new(pod, "10.0.0.1".parse().unwrap());
     let (holder, follow) = watch::channel(None);
-    (Elector::new(server.client(), "ns", "proffer-controller", me, TIMINGS, holder), follow)
+    (Elector::new(server.client(), "ns", "proffer-controller", me, timings, holder), follow)
 }
 
 #[tokio::test]
@@ -118,5 +122,31 @@ async fn a_leader_renews_and_puts_right_what_was_edited_or_deleted() {
     server.fault(Method::PUT, "/proffer-controller", Fault::Refuse(503));
     tokio::time::sleep(TIMINGS.lease_duration).await;
     assert!(guard.rest(Boot::now()).is_some(), "it was renewed all the time");
+    renewing.abort();
+}
+
+/// The first renewal is asked for after 1.6 s and given up 1 to 1.4 s later. A whole retry period after that, the time
+/// of 4 s would be over, and with it this process.
+#[tokio::test]
+async fn a_leader_whose_renewal_hangs_tries_again_at_once() {
+    let server = ApiServer::default();
+    let timings = Timings {
+        lease_duration: Duration::from_secs(6),
+        renew_deadline: Duration::from_secs(4),
+        retry_period: Duration::from_millis(1600),
+    };
+    let (mut elector, _) = elector_with(&server, "a", timings);
+    let term = elector.campaign(|| Epoch(0)).await;
+    let (guard, elected) = (term.guard.clone(), Boot::now());
+    server.fault(Method::PUT, "/proffer-controller", Fault::Hang);
+    let renewing = tokio::spawn(async move { elector.keep(&term).await });
+    crate::api_server::eventually("it was renewed", || {
+        (guard.rest(elected) > Some(timings.renew_deadline)).then_some(())
+    })
+    .await;
+    assert!(Boot::now().since(elected) < timings.renew_deadline);
+    let requests = server.requests();
+    let tries = requests.iter().filter(|request| request.starts_with("PUT")).count();
+    assert_eq!(tries, 2, "one that hung and one that did not: {requests:?}");
     renewing.abort();
 }

@@ -139,8 +139,8 @@ pub(crate) struct Change {
 /// The Lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lease {
-    /// The replica that holds it.
-    pub(crate) holder: Option<usize>,
+    /// The process that holds it: a replica, and which of its processes. One that is started again is another.
+    pub(crate) holder: Option<(usize, u64)>,
     /// The epoch (`leaseTransitions`).
     pub(crate) transitions: Epoch,
     /// Grows with every renewal (`renewTime`).

@@ -84,7 +84,8 @@ impl Simulation {
     /// A process is told to end: it gives the Lease back if it has it.
     pub(crate) fn terminate_replica(&mut self, index: usize) {
         let held = self.replicas[index].leading.is_some() && !self.is_cut_off(index);
-        if held && self.api.lease.as_ref().is_some_and(|lease| lease.holder == Some(index)) {
+        let me = (index, self.replicas[index].incarnation);
+        if held && self.api.lease.as_ref().is_some_and(|lease| lease.holder == Some(me)) {
             let highest = self.replicas[index].highest;
             let lease = self.api.lease.clone().map(|lease| Lease {
                 holder: None,
@@ -150,9 +151,10 @@ impl Simulation {
         }
         replica.highest = replica.highest.max(lease.as_ref().map_or(Epoch(0), |lease| lease.transitions));
         let since = replica.observed.as_ref().map_or(self.now, |(_, since)| *since);
-        let mine = Lease { holder: Some(index), transitions: Epoch(0), renewed: self.now };
+        let me = (index, incarnation);
+        let mine = Lease { holder: Some(me), transitions: Epoch(0), renewed: self.now };
         let wanted = match (replica.leading, &lease) {
-            (Some(leader), Some(lease)) if lease.holder == Some(index) => {
+            (Some(leader), Some(lease)) if lease.holder == Some(me) => {
                 Lease { transitions: lease.transitions.max(self.leaders[leader.0].epoch), ..mine }
             }
             (Some(leader), None) => Lease { transitions: self.leaders[leader.0].epoch, ..mine },
@@ -161,7 +163,7 @@ impl Simulation {
                 return;
             }
             (None, lease) => {
-                let held = lease.as_ref().and_then(|lease| lease.holder).is_some_and(|holder| holder != index);
+                let held = lease.as_ref().and_then(|lease| lease.holder).is_some_and(|holder| holder != me);
                 if held && self.now.since(since) < LEASE_DURATION {
                     return;
                 }

@@ -130,7 +130,7 @@ impl Simulation {
         let known = self.replicas.iter().all(|replica| replica.knows(lease.transitions));
         let edited = match random.below(if known { 4 } else { 2 }) {
             0 => Some(Lease { holder: None, ..lease }),
-            1 => Some(Lease { holder: Some(usize::MAX), ..lease }),
+            1 => Some(Lease { holder: Some((usize::MAX, 0)), ..lease }),
             2 => Some(Lease { transitions: Epoch(1), ..lease }),
             _ => None,
         };

@@ -106,20 +106,30 @@ pub struct Simulation {
 impl Simulation {
     /// Runs a seed to its end.
     pub fn run(seed: u64, options: &Options) -> Result<Summary, Box<Failure>> {
-        let mut simulation = Self::new(seed, options.clone());
-        let deadline = BEGINNING.after(options.faults_for).after(REST);
-        while let Some((at, happening)) = simulation.agenda.pop() {
-            simulation.now = at;
-            simulation.note(&happening);
-            let over = matches!(happening, Happening::Inspect) && simulation.inspect(at >= deadline);
-            simulation.happen(happening);
-            simulation.tell_watches();
-            simulation.judge()?;
+        Self::new(seed, options.clone()).play()
+    }
+
+    /// Runs a seed to its end, and gives everything that happened too (of very long runs the end).
+    pub fn traced(seed: u64, options: &Options) -> (Vec<String>, Result<Summary, Box<Failure>>) {
+        let mut simulation = Self::new(seed, Options { trace: true, ..options.clone() });
+        let result = simulation.play();
+        (simulation.trace.into(), result)
+    }
+
+    fn play(&mut self) -> Result<Summary, Box<Failure>> {
+        let deadline = BEGINNING.after(self.options.faults_for).after(REST);
+        while let Some((at, happening)) = self.agenda.pop() {
+            self.now = at;
+            self.note(&happening);
+            let over = matches!(happening, Happening::Inspect) && self.inspect(at >= deadline);
+            self.happen(happening);
+            self.tell_watches();
+            self.judge()?;
             if over {
                 break;
             }
         }
-        Ok(simulation.summary())
+        Ok(self.summary())
     }
 
     fn new(seed: u64, options: Options) -> Self {

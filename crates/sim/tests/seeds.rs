@@ -9,7 +9,7 @@ fn run(seeds: std::ops::Range<u64>, options: &Options) -> (usize, usize) {
     for seed in seeds {
         let result = Simulation::run(seed, options);
         let shown = result.as_ref().err().map(ToString::to_string);
-        assert_eq!(shown, None, "to see what happened: cargo xtask sim --seeds 1 --seed {seed}");
+        assert_eq!(shown, None, "to see what happened: cargo xtask sim --seed {seed} --trace");
         if let Ok(summary) = result {
             starts += summary.starts;
             leaders += summary.leaders;

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Refuse(u16),
     /// It happens, but the answer is lost: the client sees a gateway's timeout.
     LoseAnswer,
+    /// It does not happen, and there is no answer at all.
+    Hang,
     /// Before it happens, somebody else merges this into the object.
     Meanwhile(Value),
 }

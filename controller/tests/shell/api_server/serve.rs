@@ -41,10 +41,14 @@ pub(super) async fn handle(
     }
     let answered = act(&mut server.lock(), &method, &path, &target, &body);
     server.changed.notify_waiters();
-    answered
+    match answered {
+        Some(answered) => answered,
+        None => std::future::pending().await,
+    }
 }
 
-fn act(state: &mut State, method: &Method, path: &str, target: &Target, body: &Value) -> Response<Body> {
+/// The answer, if there is to be one.
+fn act(state: &mut State, method: &Method, path: &str, target: &Target, body: &Value) -> Option<Response<Body>> {
     state.requests.push(format!("{method} {path}"));
     let fault = state
         .faults
@@ -52,7 +56,10 @@ fn act(state: &mut State, method: &Method, path: &str, target: &Target, body: &V
         .position(|(m, end, _)| m == method && path.ends_with(end))
         .map(|index| state.faults.remove(index).2);
     if let Some(Fault::Refuse(code)) = fault {
-        return refused(code, "Fault", "a fault was ordered");
+        return Some(refused(code, "Fault", "a fault was ordered"));
+    }
+    if let Some(Fault::Hang) = fault {
+        return None;
     }
     if let Some(Fault::Meanwhile(change)) = &fault {
         let (namespace, name) = (target.namespace.clone().unwrap_or_default(), target.name.clone().unwrap_or_default());
@@ -60,14 +67,14 @@ fn act(state: &mut State, method: &Method, path: &str, target: &Target, body: &V
     }
     let done = carry_out(state, method, target, body);
     if matches!(fault, Some(Fault::LoseAnswer)) {
-        return refused(504, "Timeout", "the answer was lost");
+        return Some(refused(504, "Timeout", "the answer was lost"));
     }
-    match done {
+    Some(match done {
         Ok(object) => answer(if *method == Method::POST { 201 } else { 200 }, &object),
         Err(Refusal::NotFound) => refused(404, "NotFound", "not found"),
         Err(Refusal::AlreadyExists) => refused(409, "AlreadyExists", "already exists"),
         Err(Refusal::Conflict) => refused(409, "Conflict", "the object has been modified"),
-    }
+    })
 }
 
 fn carry_out(state: &mut State, method: &Method, target: &Target, body: &Value) -> Result<Value, Refusal> {

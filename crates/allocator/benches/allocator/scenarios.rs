@@ -1,14 +1,11 @@
 //! What is measured.
 
 use crate::cluster::{AGENT, Books, agent, bag, cluster, framework, named, role, subscribe};
-use crate::measure::{Figure, line, timed, to_float};
 use proffer_allocator::{Quota, Settings, Sorter, Time};
+use proffer_measure::{Figure, Scenario, Size, line, logarithms, timed, to_float};
 use proffer_resources::{Resource, ResourceBag};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-/// A benchmark.
-pub(crate) type Scenario = fn() -> Vec<Figure>;
 
 /// Benchmarks by name.
 pub(crate) const ALL: [(&str, Scenario); 9] = [
@@ -25,12 +22,31 @@ pub(crate) const ALL: [(&str, Scenario); 9] = [
 
 const SECOND: i64 = 1_000_000;
 
+/// Agents and frameworks of Mesos' `SlaveAndFrameworkCount`: along each of its two axes, and its far corner.
+const SIZES: [(usize, usize); 14] = [
+    (1_000, 1_000),
+    (5_000, 1_000),
+    (10_000, 1_000),
+    (20_000, 1_000),
+    (30_000, 1_000),
+    (50_000, 1_000),
+    (10_000, 1),
+    (10_000, 50),
+    (10_000, 100),
+    (10_000, 200),
+    (10_000, 500),
+    (10_000, 3_000),
+    (10_000, 6_000),
+    (50_000, 6_000),
+];
+
 /// One allocation cycle: every agent is free and is offered to one of 1,000 frameworks in 100 roles. Small clusters are
-/// measured over several cycles, as the clock of CPU time ticks in milliseconds.
-fn cycle() -> Vec<Figure> {
+/// measured over more cycles.
+fn cycle(size: Size) -> Vec<Figure> {
     let mut figures = Vec::new();
     let mut points = Vec::new();
-    for agents in [1_000usize, 5_000, 10_000, 20_000, 30_000, 50_000] {
+    let sizes: &[usize] = size.pick(&[1_000, 5_000, 10_000, 20_000, 30_000, 50_000], &[500, 1_000, 2_000]);
+    for &agents in sizes {
         let mut books = cluster(agents, AGENT, 1_000, 100);
         let cycles = u32::try_from(150_000 / agents).unwrap_or(1).max(5);
         let (mut cycling, mut declining, mut offered, mut longest) =
@@ -58,22 +74,23 @@ fn cycle() -> Vec<Figure> {
         figures.push(Figure::ms(format!("{sizes}: all declined"), declining / cycles));
         points.push((to_float(agents as u64), each.as_secs_f64() * 1e6));
     }
-    let (offset, slope, explained) = line(&points);
-    figures.push(Figure::of("linear fit: offset", offset, "us"));
-    figures.push(Figure::of("linear fit: each agent", slope, "us"));
-    figures.push(Figure::of("linear fit: part of the variance explained (R^2)", explained, ""));
-    let logs: Vec<(f64, f64)> = points.iter().map(|(x, y)| (x.ln(), y.ln())).collect();
+    let fit = line(&points);
+    figures.push(Figure::of("linear fit: offset", fit.offset, "us"));
+    figures.push(Figure::of("linear fit: each agent", fit.slope, "us"));
+    figures.push(Figure::of("linear fit: part of the variance explained (R^2)", fit.explained, ""));
     // 1 is linear. What is above comes of caches: the books of 1,000 agents fit in them, those of 50,000 do not.
-    figures.push(Figure::of("growth: exponent of the number of agents", line(&logs).1, "").aim(1.25));
+    let growth = Figure::of("log-log fit: exponent of the number of agents", line(&logarithms(&points)).slope, "");
+    figures.push(size.pick(growth.clone().aim(1.25), growth));
     figures
 }
 
 /// Mesos' `DeclineOffers`: frameworks decline everything with a filter of 365 days; in the end nobody can be offered anything.
-fn decline() -> Vec<Figure> {
+fn decline(size: Size) -> Vec<Figure> {
     let mut figures = Vec::new();
-    for (agents, frameworks, rounds) in
-        [(1_000, 200, 200), (1_000, 1_000, 1_000), (10_000, 1_000, 30), (50_000, 1_000, 12), (10_000, 6_000, 10)]
-    {
+    // Until nobody can be offered anything; then the large ones, where that would take long.
+    let to_the_end = size.of(&[(1_000, 200), (1_000, 1_000)]).into_iter().map(|(agents, all)| (agents, all, all));
+    let some = size.of(&SIZES).into_iter().map(|(agents, frameworks)| (agents, frameworks, 10));
+    for (agents, frameworks, rounds) in to_the_end.chain(some) {
         let mut books = cluster(agents, AGENT, frameworks, 100);
         let (mut longest, mut sum, mut offered) = (Duration::ZERO, Duration::ZERO, 0);
         let (mut declining, mut declined) = (Duration::ZERO, 0u32);
@@ -112,9 +129,9 @@ fn decline() -> Vec<Figure> {
 }
 
 /// Mesos' `SuppressOffers`: frameworks suppress one by one, with a cycle over all agents for each 1 % of them.
-fn suppress() -> Vec<Figure> {
+fn suppress(size: Size) -> Vec<Figure> {
     let mut figures = Vec::new();
-    for (agents, frameworks) in [(10_000, 1_000), (50_000, 1_000), (50_000, 6_000)] {
+    for (agents, frameworks) in size.of(&SIZES) {
         let mut books = cluster(agents, AGENT, frameworks, 100);
         let (mut suppressing, mut cycles, mut longest) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         let rounds = 10;
@@ -142,9 +159,9 @@ fn suppress() -> Vec<Figure> {
 }
 
 /// Mesos' `AddAndUpdateSlave`: frameworks and agents come; then every agent gets revocable resources.
-fn add() -> Vec<Figure> {
+fn add(size: Size) -> Vec<Figure> {
     let mut figures = Vec::new();
-    for (agents, frameworks) in [(1_000, 50), (10_000, 1_000), (50_000, 1_000), (50_000, 6_000)] {
+    for (agents, frameworks) in size.of(&SIZES) {
         let (time, mut books) = timed(|| cluster(agents, AGENT, frameworks, 100));
         let sizes = format!("{agents} agents, {frameworks} frameworks");
         figures.push(Figure::ms(format!("{sizes}: all added"), time));
@@ -166,7 +183,7 @@ struct Work {
 }
 
 /// Mesos' `MultiFrameworkAllocations`: 80 agents; 4 Marathons with 4,000 tasks each, 500 Jenkins with 5, 50 Sparks with 20.
-fn multi_framework() -> Vec<Figure> {
+fn multi_framework(_: Size) -> Vec<Figure> {
     let kinds = [
         Work { role: "marathon", frameworks: 4, tasks: 4000, task: "cpus:0.07;mem:400", most_per_offer: 100 },
         Work { role: "jenkins", frameworks: 500, tasks: 5, task: "cpus:0.1;mem:4096", most_per_offer: 1 },
@@ -224,7 +241,7 @@ fn sorted(sorter: Sorter) -> Books {
 }
 
 /// Mesos' `LargeAndSmallQuota`: five of six roles are guaranteed half an agent, one of six three agents; one cycle.
-fn large_and_small_quota() -> Vec<Figure> {
+fn large_and_small_quota(_: Size) -> Vec<Figure> {
     let mut figures = Vec::new();
     for sorter in [Sorter::Drf, Sorter::Random] {
         for agents in [30, 300, 3_000] {
@@ -248,7 +265,7 @@ fn large_and_small_quota() -> Vec<Figure> {
 }
 
 /// Mesos' `NonQuotaVsQuota`: two agents and two frameworks a role, without and with quota; one cycle.
-fn non_quota_vs_quota() -> Vec<Figure> {
+fn non_quota_vs_quota(_: Size) -> Vec<Figure> {
     let mut figures = Vec::new();
     for sorter in [Sorter::Drf, Sorter::Random] {
         for (roles, quota) in [(10, false), (10, true), (100, false), (100, true), (1_000, false), (1_000, true)] {
@@ -274,10 +291,10 @@ fn non_quota_vs_quota() -> Vec<Figure> {
 }
 
 /// The allocator's part of Mesos' `AgentReregistrationDelay`: agents come back, each with its tasks.
-fn reregistration() -> Vec<Figure> {
+fn reregistration(size: Size) -> Vec<Figure> {
     let mut figures = Vec::new();
     let sizes = [(2_000, 5, 20), (20_000, 1, 5), (40_000, 5, 2), (50_000, 5, 4)];
-    for (agents, frameworks, tasks) in sizes {
+    for (agents, frameworks, tasks) in sizes.into_iter().take(size.pick(4, 1)) {
         let (time, books) = timed(|| {
             let mut books = cluster(0, AGENT, 1_000, 100);
             let (total, task) = (bag("cpus:24;mem:4096;disk:4096;ports:[31000-32000]"), bag("cpus:0.1;mem:32"));
@@ -302,10 +319,10 @@ fn reregistration() -> Vec<Figure> {
 }
 
 /// One task ends on a full cluster, and its agent is offered: what an event costs.
-fn one_event() -> Vec<Figure> {
+fn one_event(size: Size) -> Vec<Figure> {
     let mut figures = Vec::new();
-    for agents in [1_000, 10_000, 50_000] {
-        let mut books = cluster(agents, AGENT, 1_000, 100);
+    for (agents, frameworks) in size.of(&[(1_000, 1_000), (10_000, 1_000), (50_000, 1_000)]) {
+        let mut books = cluster(agents, AGENT, frameworks, 100);
         let task = bag(AGENT);
         let mut whose = Vec::new();
         for offer in books.run(Time(0)) {
