@@ -10,6 +10,7 @@
 #![allow(clippy::duplicated_attributes)]
 
 mod agent;
+mod allocation_role;
 mod condition;
 mod framework;
 mod manifests;
@@ -18,6 +19,9 @@ mod quantity;
 mod task;
 
 pub use agent::{Agent, AgentSpec, AgentStatus, SlotStatus};
+pub use allocation_role::{
+    AllocationRole, AllocationRoleSpec, AllocationRoleStatus, QuantityMap, QuotaInForce, QuotaSpec,
+};
 pub use condition::{Condition, ConditionStatus, set_condition};
 pub use framework::{
     Allocated, BuiltInScheduler, Capability, Delivery, ExternalScheduler, Framework, FrameworkSpec, FrameworkStatus,

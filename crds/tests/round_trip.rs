@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use proffer_crds::{
-    Agent, Delivery, Framework, FrameworkSpec, Offer, OfferPhase, QuantityText, Strategy, Task, TaskState, definitions,
-    manifests,
+    Agent, AllocationRole, Delivery, Framework, FrameworkSpec, Offer, OfferPhase, QuantityText, Strategy, Task,
+    TaskState, definitions, manifests,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -101,6 +101,23 @@ fn an_agent_survives() {
     );
     assert_eq!(agent.spec.attributes["rack"], "r1");
     assert!(!agent.spec.deactivated);
+}
+
+#[test]
+fn a_role_survives() {
+    let role: AllocationRole = round_trip(
+        r"
+apiVersion: proffer.dev/v1alpha1
+kind: AllocationRole
+metadata: {name: eng}
+spec:
+  path: eng
+  quota: {guarantees: {cpu: 2, memory: 1Gi}, limits: {cpu: 4, gpus: 0}}
+status: {masterEpoch: 3, dominantShare: 25.0%, allocated: {cpu: '1'}}
+",
+    );
+    assert_eq!(role.spec.weight.to_string(), "1", "without a weight, that of an ordinary role");
+    assert_eq!(role.spec.quota.unwrap().limits.0["gpus"], QuantityText::from("0"));
 }
 
 #[test]

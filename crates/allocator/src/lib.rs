@@ -15,6 +15,7 @@
 //!   gang.rs       several offers as one             offers.rs       live offers, and how they end
 //! preempt.rs    offers that should be taken back for those who have less
 //! maintenance.rs  who is asked to leave an agent in time
+//! role_figures.rs  what roles have, for people
 //! place.rs      the built-in scheduler's agents for tasks; unplaced.rs, no_offers.rs: why not, for people
 //! invariants.rs what always holds
 //! ```
@@ -38,6 +39,7 @@ mod order;
 mod place;
 mod preempt;
 mod random;
+mod role_figures;
 mod roles;
 mod run;
 mod settings;
@@ -56,6 +58,7 @@ pub use maintenance::{InverseOffer, InverseReply};
 pub use no_offers::NoOffers;
 pub use offers::Offer;
 pub use place::{For, Strategy, Verdict};
+pub use role_figures::RoleFigures;
 pub use roles::{Quota, QuotaError};
 pub use run::Turn;
 pub use settings::{Settings, Sorter};

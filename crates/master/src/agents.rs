@@ -5,10 +5,11 @@ use crate::ending::Ending;
 use crate::event::Slot;
 use crate::ids::{AgentName, OfferId, Session, TaskId};
 use crate::master::Master;
+use crate::operator_objects::AgentOrders;
 use crate::record::Readiness;
 use crate::state::{Agent, AgentObject, Liveness};
 use crate::timers::Timer;
-use proffer_allocator::AgentBooks;
+use proffer_allocator::{AgentBooks, AgentMode};
 use proffer_mesos_api::{Reason, TaskState};
 use std::collections::BTreeMap;
 
@@ -18,14 +19,14 @@ impl Master {
         &mut self,
         agent: &AgentName,
         attributes: BTreeMap<String, String>,
-        deactivated: bool,
+        (orders, was_drained): (AgentOrders, bool),
         agent_id: Option<String>,
     ) {
         self.expect_agent(agent);
+        self.orders_changed(agent, orders, was_drained);
         let Some(known) = self.agents.get_mut(agent) else { return };
         known.object = AgentObject::Exists;
         known.attributes = attributes;
-        known.deactivated = deactivated;
         if known.id.is_none() {
             known.id = agent_id;
         }
@@ -103,7 +104,8 @@ impl Master {
     /// Something that decides about the use of an agent may have changed.
     pub(crate) fn agent_changed(&mut self, agent: &AgentName) {
         let Some(known) = self.agents.get(agent) else { return };
-        let (total, ready) = (self.total_of(known), known.can_launch() && !known.deactivated);
+        let (total, mode, can_launch) = (self.total_of(known), self.mode_of(agent, known), known.can_launch());
+        let ready = can_launch && mode == AgentMode::Active;
         let fits = self.allocator.agent(agent).is_none_or(|books| books.fits_in(&total));
         if !ready || !fits {
             let why = if ready {
@@ -115,14 +117,18 @@ impl Master {
                 self.rescind(&offer, why.clone());
             }
         }
-        let same = |books: &AgentBooks| *books.total() == total && books.is_ready() == ready;
+        let same = |books: &AgentBooks| *books.total() == total && books.is_ready() == ready && books.mode() == mode;
         if !self.allocator.agent(agent).is_some_and(same) {
-            self.allocator.set_agent(agent, total, ready);
+            self.allocator.set_agent_mode(agent, mode);
+            self.allocator.set_agent(agent, total, can_launch);
+            self.capacity_changed();
             self.explain_soon();
             let offered_to = self.frameworks.iter().filter(|(_, framework)| framework.offers.is_empty());
             self.changed_frameworks.extend(offered_to.map(|(key, _)| key.clone()));
         }
+        self.tell_window(agent);
         self.changed_agents.insert(agent.clone());
+        self.empty_agent(agent);
         self.send_waiting_launches(agent);
     }
 
@@ -163,6 +169,10 @@ impl Master {
 
     /// What an Agent object says about its readiness.
     pub(crate) fn readiness(&self, agent: &AgentName, known: &Agent) -> Readiness {
+        let unused = self.unused(agent, known);
+        if let Some(gone) = unused.as_ref().filter(|_| known.orders.gone) {
+            return gone.clone();
+        }
         let (reason, message) = match (&known.liveness, &known.slot) {
             (Liveness::Expected, _) => ("NotRegistered", "has not registered with this leader yet".to_owned()),
             (Liveness::Disconnected(since), _) => ("Disconnected", format!("lost its connection at {since}")),
@@ -180,8 +190,7 @@ impl Master {
                 let problem = known.attach_problem.as_deref().unwrap_or("it is looking for it");
                 ("NotAttached", format!("cannot launch in its slot pod {} yet: {problem}", slot.pod))
             }
-            _ if known.deactivated => ("Deactivated", "an operator wants nothing of it offered".to_owned()),
-            _ => return self.ready(agent),
+            _ => return unused.unwrap_or_else(|| self.ready(agent)),
         };
         Readiness { ready: false, reason, message }
     }

@@ -2,6 +2,7 @@
 
 use crate::event::Command;
 use crate::ids::{AgentName, Epoch, OfferId, Session, TaskId, WriteId};
+use crate::operator_objects::{DrainOrder, MaintenanceRecord, RoleRecord};
 use crate::record::{
     AgentRecord, FrameworkRecord, NewReservation, Notice, OfferEnd, OfferRecord, ReservationRecord, TaskRecord,
 };
@@ -101,6 +102,19 @@ pub enum Effect {
     WriteFramework(Box<FrameworkRecord>),
     /// Write an Agent's status, and make the object first if there is none. Coalesced: the newest wins.
     WriteAgent(Box<AgentRecord>),
+    /// Write an AllocationRole's status. Coalesced: the newest wins.
+    WriteRole(Box<RoleRecord>),
+    /// Write a Maintenance's status. Coalesced: the newest wins.
+    WriteMaintenance(Box<MaintenanceRecord>),
+    /// Change what an Agent object orders. It counts once the changed object is told.
+    ApplyAgent {
+        /// Names this write, if its end is to be told.
+        write: Option<WriteId>,
+        /// The agent.
+        agent: AgentName,
+        /// What is ordered.
+        change: AgentChange,
+    },
     /// Send a message to an agent.
     Send {
         /// The agent.
@@ -131,6 +145,19 @@ pub enum Effect {
     },
     /// Tell a person.
     Tell(Notice),
+}
+
+/// What an operator orders of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgentChange {
+    /// Offer nothing of it (Mesos: `DEACTIVATE_AGENT`).
+    Deactivate,
+    /// Offer it again, and drain it no more (Mesos: `REACTIVATE_AGENT`).
+    Reactivate,
+    /// Empty it (Mesos: `DRAIN_AGENT`).
+    Drain(DrainOrder),
+    /// It is gone for good (Mesos: `MARK_AGENT_GONE`).
+    MarkGone,
 }
 
 /// A message to an agent. Each carries the leader's epoch.

@@ -56,7 +56,11 @@ impl Master {
     /// A task is over: what it held is free at once, and its agent is acknowledged once that is durable.
     pub(crate) fn end_task(&mut self, id: &TaskId, ending: Ending) {
         let now = self.now;
-        let kill = self.tasks.get(id).and_then(|task| task.placed()).and_then(|placed| placed.kill);
+        let placed = self.tasks.get(id).and_then(|task| task.placed());
+        let kill = placed.and_then(|placed| placed.kill);
+        let emptied = placed
+            .filter(|placed| placed.kill == Some(KillCause::Draining) && ending.state == TaskState::Killed)
+            .map(|placed| self.end_on_emptied(&placed.agent));
         self.stop_waiting(id);
         self.vacate(id);
         self.timers.clear(&Timer::Settle(id.clone()));
@@ -71,6 +75,11 @@ impl Master {
             if record.message.is_empty() {
                 "its framework was deleted".clone_into(&mut record.message);
             }
+        }
+        if let Some((state, why)) = emptied {
+            record.state = Some(state);
+            record.reason = Some(Reason::AgentDraining);
+            record.message = why;
         }
         record.exit_code = ending.exit_code;
         record.signal = ending.signal;

@@ -2,6 +2,7 @@
 
 use crate::ids::{AgentName, Epoch, ObjectKey, OfferId, Session, TaskId, WriteId};
 use crate::operations::{Body as OperationBody, LaunchBody, Operation};
+use crate::operator_objects::{AgentOrders, MaintenanceObject, RoleObject};
 use crate::record::{ReservationRecord, TaskRecord};
 use proffer_allocator::{Capabilities, Constraints, PortRequest, Strategy};
 use proffer_mesos_api::{Reason, TaskState};
@@ -40,8 +41,10 @@ pub enum Event {
         agent: AgentName,
         /// Attributes for offers.
         attributes: BTreeMap<String, String>,
-        /// Whether to offer nothing of it.
-        deactivated: bool,
+        /// What an operator wants of it.
+        orders: AgentOrders,
+        /// Whether its status says that it was emptied as ordered.
+        was_drained: bool,
         /// ID that the agent has had so far, if any.
         agent_id: Option<String>,
         /// Highest epoch ever written for it.
@@ -49,6 +52,24 @@ pub enum Event {
     },
     /// An Agent object is gone (its node was removed from the cluster).
     AgentDeleted(AgentName),
+    /// An AllocationRole object was created or changed, or is seen for the first time.
+    RoleApplied(RoleObject),
+    /// An AllocationRole object is gone.
+    RoleDeleted {
+        /// Its name.
+        name: String,
+        /// Its UID; of another UID than the known one, the event is of the past.
+        uid: String,
+    },
+    /// A Maintenance object was created or changed, or is seen for the first time.
+    MaintenanceApplied(MaintenanceObject),
+    /// A Maintenance object is gone.
+    MaintenanceDeleted {
+        /// Its name.
+        name: String,
+        /// Its UID; of another UID than the known one, the event is of the past.
+        uid: String,
+    },
     /// The slot of an agent is there, changed its size, or went.
     SlotChanged {
         /// The agent.

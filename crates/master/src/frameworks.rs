@@ -95,6 +95,7 @@ impl Master {
             self.drop_offer(&offer);
         }
         self.drop_acceptances(|pool| pool.framework == *key, "Framework is removed");
+        self.drop_inverse_offers(key);
         self.allocator.remove_framework(key);
         for id in self.tasks_of(key) {
             let Some(task) = self.tasks.get(&id) else { continue };

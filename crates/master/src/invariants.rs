@@ -4,6 +4,7 @@ use crate::event::SchedulerKind;
 use crate::ids::{AgentName, ObjectKey, TaskId, WriteId};
 use crate::master::Master;
 use crate::offers::MAX_OFFERS_PER_FRAMEWORK;
+use crate::operator_objects::AgentUse;
 use crate::state::{Agent, Framework, OfferPhase, Over, Phase, Write};
 use proffer_allocator::{AgentBooks, For};
 use proffer_mesos_api::TaskState;
@@ -130,7 +131,7 @@ impl Master {
         let total = self.total_of(known);
         ensure(*books.total() == total, || format!("has {total}, {} in the books", books.total()))?;
         Self::check_offers_are_exclusive(books, &live.iter().map(|(_, offer)| &offer.resources).collect::<Vec<_>>())?;
-        let usable = known.can_launch() && !known.deactivated;
+        let usable = known.can_launch() && self.use_of(agent, known) == AgentUse::Active;
         ensure(usable == books.is_ready(), || format!("is usable: {usable}, in the books: {}", books.is_ready()))?;
         ensure(usable || live.is_empty(), || "is not usable and offered".to_owned())
     }

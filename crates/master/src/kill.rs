@@ -5,7 +5,7 @@ use crate::ids::{AgentName, TaskId};
 use crate::master::Master;
 use crate::planted::Planted;
 use crate::state::{Agent, KillCause};
-use proffer_mesos_api::TaskState;
+use proffer_mesos_api::{Reason, TaskState};
 
 impl Master {
     /// Asks a placed task to end. Asking again sends the message again.
@@ -25,12 +25,9 @@ impl Master {
         let Some(task) = self.tasks.get(id) else { return };
         let Some(placed) = task.placed().filter(|placed| placed.kill.is_some()) else { return };
         let (agent, after) = (placed.agent.clone(), placed.launch);
-        let message = ToAgent::Kill {
-            epoch: self.epoch(),
-            task: id.clone(),
-            framework: task.framework.name.clone(),
-            grace: None,
-        };
+        let grace = task.request.as_ref().ok().and_then(|request| self.kill_grace_on(&agent, request.kill_grace));
+        let message =
+            ToAgent::Kill { epoch: self.epoch(), task: id.clone(), framework: task.framework.name.clone(), grace };
         self.send(&agent, message, after);
     }
 
@@ -43,14 +40,19 @@ impl Master {
             Some(TaskState::Unreachable) if !connected => TaskState::Unreachable,
             _ => TaskState::Killing,
         };
-        let message = if connected { "was asked to end".to_owned() } else { kill_is_waiting(&placed.agent) };
+        let for_agent = placed.kill == Some(KillCause::Draining);
+        let message = match (connected, for_agent) {
+            (true, false) => "was asked to end".to_owned(),
+            (true, true) => format!("was asked to end: {}", self.why_emptied(&placed.agent)),
+            (false, _) => kill_is_waiting(&placed.agent),
+        };
         if task.record.state == Some(state) && task.record.message == message {
             return;
         }
         if let Some(task) = self.tasks.get_mut(id) {
             task.record.state = Some(state);
             if state == TaskState::Killing {
-                task.record.reason = None;
+                task.record.reason = for_agent.then_some(Reason::AgentDraining);
             }
             task.record.message = message;
         }

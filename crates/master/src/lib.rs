@@ -10,6 +10,8 @@
 //!                              |         launch.rs  registration.rs         a task gets, has and loses its agent
 //!                              |         updates.rs kill.rs ending.rs
 //!                              v
+//!  roles.rs  drain.rs  maintenance.rs  inverse_offers.rs                    what operators say
+//!                              v
 //!                        allocation.rs  rescind.rs                          once per event: who gets what is free
 //!                              |
 //!                        explain.rs  records.rs  writes.rs  -->  Effects    what people and objects are told
@@ -20,6 +22,7 @@ mod agents;
 mod allocation;
 mod config;
 mod delivery;
+mod drain;
 mod effect;
 mod ending;
 mod event;
@@ -27,12 +30,15 @@ mod explain;
 mod frameworks;
 mod ids;
 mod invariants;
+mod inverse_offers;
 mod kill;
 mod launch;
 mod liveness;
+mod maintenance;
 mod master;
 mod offers;
 mod operations;
+mod operator_objects;
 mod orphans;
 mod planted;
 mod record;
@@ -41,6 +47,7 @@ mod recovery;
 mod registration;
 mod rescind;
 mod reservations;
+mod roles;
 mod state;
 mod strays;
 mod tasks;
@@ -50,7 +57,7 @@ mod waiting;
 mod writes;
 
 pub use config::MasterConfig;
-pub use effect::{Effect, Launch, OperatorProblem, ToAgent, VolumeMount};
+pub use effect::{AgentChange, Effect, Launch, OperatorProblem, ToAgent, VolumeMount};
 pub use event::{
     AgentRegistration, Command, Delivery, Event, FrameworkObject, OfferReply, ReservationObject, SchedulerKind, Slot,
     StatusUpdate, TaskObject, TaskRequest, TaskSnapshot, VolumeRequest, WriteOutcome,
@@ -59,9 +66,15 @@ pub use explain::WaitingTask;
 pub use ids::{AgentName, Epoch, ObjectKey, OfferId, Session, TaskId, Time, WriteId};
 pub use master::Master;
 pub use operations::{Body as OperationBody, LaunchBody, Operation, OperationState, OperationUpdate, Pool};
+pub use operator_objects::{
+    AgentInMaintenance, AgentOrders, AgentUse, DrainOrder, FrameworkInMaintenance, MaintenanceObject, MaintenancePhase,
+    MaintenanceRecord, MaintenanceTerms, RoleObject, RoleRecord, RoleTerms,
+};
 #[cfg(feature = "planted")]
 pub use planted::Planted;
-pub use proffer_allocator::{Capabilities, Constraints, PortRequest, Strategy};
+pub use proffer_allocator::{
+    Capabilities, Constraints, InverseReply, PortRequest, Quota, Strategy, Unavailability, Weight,
+};
 pub use record::{
     AgentRecord, FrameworkRecord, NewReservation, Notice, NoticeAbout, OfferEnd, OfferRecord, PlacedOn, Readiness,
     ReservationPhase, ReservationRecord, TaskRecord,

@@ -5,9 +5,11 @@ use crate::effect::{Effect, ToAgent};
 use crate::event::ReservationObject;
 use crate::event::{Event, Slot};
 use crate::ids::{AgentName, Epoch, ObjectKey, OfferId, Session, TaskId, Time, WriteId};
+use crate::maintenance::Maintenances;
 use crate::operations::{Acceptance, OperatorTask};
 use crate::record::{Notice, NoticeAbout};
 use crate::recovery::Recovery;
+use crate::roles::Roles;
 use crate::state::{Agent, Framework, Offer, Reservation, Task, Write};
 use crate::timers::{Timer, Timers};
 use proffer_allocator::Allocator;
@@ -46,6 +48,8 @@ pub struct Master {
     pub(crate) last_reservation: u64,
     pub(crate) last_update: u64,
     pub(crate) allocator: Allocator<AgentName, ObjectKey>,
+    pub(crate) roles: Roles,
+    pub(crate) maintenance: Maintenances,
     pub(crate) timers: Timers,
     /// Writes that were not answered yet.
     pub(crate) writes: BTreeMap<WriteId, Write>,
@@ -87,6 +91,8 @@ impl Master {
             last_reservation: 0,
             last_update: 0,
             allocator: Allocator::new(config.allocation()),
+            roles: Roles::default(),
+            maintenance: Maintenances::default(),
             timers: Timers::default(),
             writes: BTreeMap::new(),
             last_write: 0,
@@ -141,10 +147,14 @@ impl Master {
             Event::TaskDeleted(task) => self.task_deleted(&task),
             Event::OfferReplied { offer, reply } => self.offer_replied(&offer, reply),
             Event::OfferDeleted(offer) => self.offer_deleted(&offer),
-            Event::AgentApplied { agent, attributes, deactivated, agent_id, epoch: _ } => {
-                self.agent_applied(&agent, attributes, deactivated, agent_id);
+            Event::AgentApplied { agent, attributes, orders, was_drained, agent_id, epoch: _ } => {
+                self.agent_applied(&agent, attributes, (orders, was_drained), agent_id);
             }
             Event::AgentDeleted(agent) => self.agent_deleted(&agent),
+            Event::RoleApplied(object) => self.role_applied(object),
+            Event::RoleDeleted { name, uid } => self.role_deleted(&name, &uid),
+            Event::MaintenanceApplied(object) => self.maintenance_applied(object),
+            Event::MaintenanceDeleted { name, uid } => self.maintenance_deleted(&name, &uid),
             Event::SlotChanged { agent, slot } => self.slot_changed(&agent, slot),
             Event::AgentRegistered(registration) => self.agent_registered(registration),
             Event::AgentDisconnected { agent, session } => self.agent_disconnected(&agent, session),
@@ -181,6 +191,9 @@ impl Master {
                 Timer::Settle(task) => self.settle(&task),
                 Timer::OfferMature => self.rescind_due = true,
                 Timer::Explain => self.explain_waiting(),
+                Timer::RoleFigures => self.write_roles(),
+                Timer::Maintenance => self.go_on_with_maintenance(),
+                Timer::WindowOver => self.window_over(),
             }
         }
     }

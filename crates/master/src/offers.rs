@@ -37,6 +37,8 @@ impl Master {
             agent: place,
             attributes,
             resources: booked.resources.clone(),
+            unavailability: self.allocator.agent(agent).and_then(proffer_allocator::AgentBooks::unavailability),
+            inverse: false,
             expires_at,
             epoch: self.epoch(),
         };
@@ -94,6 +96,9 @@ impl Master {
 
     /// A framework set the reply of an offer.
     pub(crate) fn offer_replied(&mut self, id: &OfferId, reply: OfferReply) {
+        if self.inverse_offer_replied(id, &reply) {
+            return;
+        }
         // Ended or unknown: the object says so already, or its deletion is on the way.
         let Some(offer) = self.offers.get_mut(id) else { return };
         if !matches!(offer.phase, OfferPhase::Outstanding) {
@@ -113,6 +118,9 @@ impl Master {
 
     /// The object of an offer was deleted by somebody else.
     pub(crate) fn offer_deleted(&mut self, id: &OfferId) {
+        if self.inverse_offer_deleted(id) {
+            return;
+        }
         let Some(offer) = self.offers.get(id) else { return };
         if offer.is_live() {
             self.let_go_of_offer(id);
@@ -167,6 +175,9 @@ impl Master {
 
     /// Deletes the object of an offer that ended long enough ago.
     pub(crate) fn forget_offer(&mut self, id: &OfferId) {
+        if self.forget_inverse_offer(id) {
+            return;
+        }
         if self.offers.get(id).is_some_and(|offer| !offer.is_live() && offer.creation.is_none()) {
             self.offers.remove(id);
             self.push(Effect::DeleteOffer(id.clone()));

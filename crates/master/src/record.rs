@@ -1,6 +1,8 @@
 //! What the master records in objects: the durable side of its state.
 
 use crate::ids::{AgentName, Epoch, ObjectKey, OfferId, TaskId, Time};
+use crate::operator_objects::AgentUse;
+use proffer_allocator::Unavailability;
 use proffer_mesos_api::{Reason, TaskState};
 use proffer_resources::{Quantities, Ranges, Resource, ResourceBag, Role};
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,7 +70,11 @@ pub struct OfferRecord {
     pub attributes: BTreeMap<String, String>,
     /// What is offered.
     pub resources: ResourceBag,
-    /// When it goes away by itself.
+    /// When the agent will not be there, if that is planned.
+    pub unavailability: Option<Unavailability>,
+    /// Whether it offers nothing, and asks the framework to leave the agent before then.
+    pub inverse: bool,
+    /// When it goes away by itself; of one that asks to leave, when the agent does.
     pub expires_at: Time,
     /// This leader's epoch.
     pub epoch: Epoch,
@@ -137,6 +143,10 @@ pub struct AgentRecord {
     pub offered: ResourceBag,
     /// Tasks that hold resources.
     pub tasks: usize,
+    /// What an operator lets it be used for.
+    pub usage: AgentUse,
+    /// The Maintenance that counts for it.
+    pub maintenance: Option<String>,
     /// Whether it can run tasks, with a reason in camel case and a message.
     pub ready: Readiness,
     /// This leader's epoch.

@@ -13,6 +13,12 @@ use proffer_resources::Quantities;
 impl Master {
     /// Hands out what changed during this event.
     pub(crate) fn write_records(&mut self) {
+        if !self.changed_frameworks.is_empty() {
+            self.role_figures_changed();
+        }
+        if !(self.changed_frameworks.is_empty() && self.changed_agents.is_empty()) {
+            self.maintenance_concerned();
+        }
         for key in std::mem::take(&mut self.changed_frameworks) {
             self.trim_history(&key);
             if self.frameworks.get(&key).is_some_and(Framework::is_forgotten) {
@@ -28,6 +34,7 @@ impl Master {
         }
         self.write_reservations();
         for agent in std::mem::take(&mut self.changed_agents) {
+            self.note_drained(&agent);
             // A new leader leaves agents a moment to come before it says that they have not.
             if self.timers.is_set(&Timer::AgentLate(agent.clone())) {
                 continue;
@@ -112,6 +119,8 @@ impl Master {
             allocated: books.allocated().clone(),
             offered: books.offered().clone(),
             tasks: known.tasks.len(),
+            usage: self.use_of(agent, known),
+            maintenance: self.maintenance.of(agent).map(str::to_owned),
             ready: self.readiness(agent, known),
             epoch: self.epoch(),
         })

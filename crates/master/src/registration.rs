@@ -44,6 +44,10 @@ impl Master {
             self.disconnect(&agent, current, format!("agent {agent} opened a newer connection"));
         }
         let agent_id = agent_id.unwrap_or(new_agent_id);
+        if self.agents.get(&agent).is_some_and(|known| known.orders.gone) {
+            self.disconnect(&agent, session, crate::drain::refusal(&agent));
+            return;
+        }
         let hasty = self.has(Planted::OffersBeforeConfirmation);
         let Some(known) = self.agents.get_mut(&agent) else { return };
         known.newest_session = Some(session);

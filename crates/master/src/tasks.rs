@@ -159,8 +159,9 @@ impl Master {
         if deleting {
             self.kill(id, KillCause::Deleted);
         } else if state == TaskState::Killing {
-            // The leader before this one had asked it to end; without a deletion, for its framework.
-            self.kill(id, KillCause::FrameworkRemoved);
+            // The leader before this one had asked it to end; without a deletion, for its agent or its framework.
+            let for_agent = self.tasks.get(id).is_some_and(|task| task.record.reason == Some(Reason::AgentDraining));
+            self.kill(id, if for_agent { KillCause::Draining } else { KillCause::FrameworkRemoved });
         }
         self.timers.set(Timer::Settle(id.clone()), self.now.after(SETTLE));
     }

@@ -26,6 +26,12 @@ pub(crate) enum Timer {
     OfferMature,
     /// Waiting tasks are told why they wait.
     Explain,
+    /// Frameworks are asked to leave agents, and statuses of maintenance are written.
+    Maintenance,
+    /// A window of maintenance is over.
+    WindowOver,
+    /// The figures of roles are written.
+    RoleFigures,
 }
 
 /// All deadlines.

@@ -46,6 +46,7 @@ impl Master {
             Write::Ending(task) => self.ending_written(&task, write, outcome),
             Write::Reservation(name) => self.reservation_written(&name, write, outcome),
             Write::Offer(offer) => self.offer_written(&offer, outcome),
+            Write::InverseOffer(offer) => self.inverse_offer_written(&offer, &outcome),
         }
     }
 

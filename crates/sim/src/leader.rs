@@ -117,7 +117,8 @@ impl Simulation {
                 Object::Agent(stored) => Event::AgentApplied {
                     agent: stored.record.agent.clone(),
                     attributes: BTreeMap::new(),
-                    deactivated: stored.deactivated,
+                    orders: AgentOrders { deactivated: stored.deactivated, ..AgentOrders::default() },
+                    was_drained: false,
                     agent_id: Some(stored.record.agent_id.clone()),
                     epoch: Some(stored.record.epoch),
                 },

@@ -2,6 +2,7 @@
 
 use crate::event::{Slot, StatusUpdate};
 use crate::ids::{OfferId, Session, TaskId, Time};
+use crate::operator_objects::AgentOrders;
 use crate::record::AgentRecord;
 use proffer_resources::{Ranges, Resource, ResourceBag, ResourceName, Role, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +16,10 @@ pub(crate) struct Agent {
     pub(crate) version: String,
     /// Attributes for offers.
     pub(crate) attributes: BTreeMap<String, String>,
-    /// Whether an operator wants nothing of it offered.
-    pub(crate) deactivated: bool,
+    /// What an operator wants of it.
+    pub(crate) orders: AgentOrders,
+    /// Whether it was emptied as ordered.
+    pub(crate) drained: bool,
     /// Whether it has an Agent object.
     pub(crate) object: AgentObject,
     /// Its slot.
@@ -103,7 +106,8 @@ impl Agent {
             id: None,
             version: String::new(),
             attributes: BTreeMap::new(),
-            deactivated: false,
+            orders: AgentOrders::default(),
+            drained: false,
             object: AgentObject::NotSeen,
             slot: None,
             capacity: ResourceBag::new(),

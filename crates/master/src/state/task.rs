@@ -85,6 +85,8 @@ pub(crate) enum KillCause {
     Deleted,
     /// Its framework is gone.
     FrameworkRemoved,
+    /// Its agent is to be empty.
+    Draining,
 }
 
 /// How a task is over.

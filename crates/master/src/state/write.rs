@@ -17,4 +17,6 @@ pub(crate) enum Write {
     Reservation(String),
     /// The creation of an Offer object.
     Offer(OfferId),
+    /// The creation of an Offer object that asks to leave an agent.
+    InverseOffer(OfferId),
 }

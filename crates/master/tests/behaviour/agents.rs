@@ -66,7 +66,8 @@ fn a_deactivated_agent_runs_on_and_gets_nothing_new() {
     let applied = |deactivated| Event::AgentApplied {
         agent: agent_name("node1"),
         attributes: BTreeMap::from([("rack".to_owned(), "r1".to_owned())]),
-        deactivated,
+        orders: AgentOrders { deactivated, ..AgentOrders::default() },
+        was_drained: false,
         agent_id: None,
         epoch: None,
     };

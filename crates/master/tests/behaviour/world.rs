@@ -152,7 +152,8 @@ impl World {
             next.event(Event::AgentApplied {
                 agent: agent_name(&agent),
                 attributes: BTreeMap::new(),
-                deactivated: false,
+                orders: self.agent_orders.get(&agent).cloned().unwrap_or_default(),
+                was_drained: false,
                 agent_id: Some(record.agent_id),
                 epoch: Some(record.epoch),
             });
@@ -531,11 +532,12 @@ impl World {
                 let (agent, id, epoch) = (record.agent.clone(), record.agent_id.clone(), record.epoch);
                 let new = self.agent_records.insert(agent.0.clone(), *record).is_none();
                 if new {
-                    let (attributes, deactivated) = (BTreeMap::new(), false);
+                    let attributes = BTreeMap::new();
                     self.to_come.push_back(Event::AgentApplied {
                         agent,
                         attributes,
-                        deactivated,
+                        orders: AgentOrders::default(),
+                        was_drained: false,
                         agent_id: Some(id),
                         epoch: Some(epoch),
                     });

@@ -340,7 +340,8 @@ impl Cluster {
         let event = Event::AgentApplied {
             agent: agent.clone(),
             attributes: BTreeMap::new(),
-            deactivated: self.deactivated.contains(agent),
+            orders: self.orders_of(agent),
+            was_drained: false,
             agent_id: record.as_ref().map(|record| record.agent_id.clone()),
             epoch: record.as_ref().map(|record| record.epoch),
         };
@@ -584,7 +585,8 @@ impl Cluster {
                     let event = Event::AgentApplied {
                         agent: name.clone(),
                         attributes: BTreeMap::new(),
-                        deactivated: self.deactivated.contains(&name),
+                        orders: self.orders_of(&name),
+                        was_drained: false,
                         agent_id: None,
                         epoch: None,
                     };
