@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
     derive = "PartialEq",
     doc = "An Agent is a node that offers resources and runs tasks. The controller makes one when the node's agent registers.",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Mode", type_ = "string", json_path = ".status.mode"),
     printcolumn(name = "CPU", type_ = "string", json_path = ".status.slot.cpu"),
     printcolumn(name = "Memory", type_ = "string", json_path = ".status.slot.memory"),
     printcolumn(name = "Used-CPU", type_ = "string", json_path = ".status.allocated.cpu"),
@@ -42,6 +43,44 @@ pub struct AgentSpec {
     /// Whether to offer nothing of it. What runs goes on.
     #[serde(default)]
     pub deactivated: bool,
+    /// Empties it: nothing of it is offered, and its tasks are ended. Take it away to have the agent used again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<DrainSpec>,
+    /// The agent is gone for good: what ran there is gone, its slot is deleted, and it may not register again. To take
+    /// its node in again, delete the Agent object.
+    #[serde(default)]
+    #[x_kube(validation = Rule::new("self || !oldSelf").message("gone cannot be taken back: delete the Agent object to take its node in again"))]
+    pub gone: bool,
+}
+
+/// How an agent is emptied (Mesos: `DrainConfig`).
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DrainSpec {
+    /// The most seconds between SIGTERM and SIGKILL, whatever a task's kill policy says; what that says if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 86_400))]
+    pub max_grace_period_seconds: Option<i32>,
+    /// Whether the agent is marked gone once it is empty.
+    #[serde(default)]
+    pub mark_gone: bool,
+}
+
+/// What an operator lets an agent be used for.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AgentMode {
+    /// It is offered and runs tasks.
+    Active,
+    /// Nothing of it is offered; what runs goes on.
+    Deactivated,
+    /// It is being emptied.
+    Draining,
+    /// It was emptied.
+    Drained,
+    /// Its maintenance has begun.
+    Down,
+    /// It is gone for good.
+    Gone,
 }
 
 /// What the controller knows of an agent.
@@ -76,7 +115,13 @@ pub struct AgentStatus {
     /// How many tasks hold resources on it.
     #[serde(default)]
     pub tasks: i32,
-    /// `Ready`.
+    /// What an operator lets it be used for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<AgentMode>,
+    /// The Maintenance that counts for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<String>,
+    /// `Ready`; and while it is drained, `Drained`.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }

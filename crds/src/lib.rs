@@ -13,12 +13,13 @@ mod agent;
 mod allocation_role;
 mod condition;
 mod framework;
+mod maintenance;
 mod manifests;
 mod offer;
 mod quantity;
 mod task;
 
-pub use agent::{Agent, AgentSpec, AgentStatus, SlotStatus};
+pub use agent::{Agent, AgentMode, AgentSpec, AgentStatus, DrainSpec, SlotStatus};
 pub use allocation_role::{
     AllocationRole, AllocationRoleSpec, AllocationRoleStatus, QuantityMap, QuotaInForce, QuotaSpec,
 };
@@ -26,6 +27,10 @@ pub use condition::{Condition, ConditionStatus, set_condition};
 pub use framework::{
     Allocated, BuiltInScheduler, Capability, Delivery, ExternalScheduler, Framework, FrameworkSpec, FrameworkStatus,
     FrameworkTaskCounts, Scheduler, Strategy,
+};
+pub use maintenance::{
+    AgentInMaintenance, FrameworkInMaintenance, Maintenance, MaintenancePhase, MaintenanceReply, MaintenanceSpec,
+    MaintenanceStatus, Window,
 };
 pub use manifests::{definitions, manifests};
 pub use offer::{

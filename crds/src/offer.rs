@@ -1,6 +1,6 @@
 //! Offer: what one framework may take from one agent, until it expires.
 
-use crate::Condition;
+use crate::{Condition, Window};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,7 @@ use std::collections::BTreeMap;
     validation = Rule::new("!has(self.spec.reply) || has(oldSelf.spec.reply) || !has(self.status) || !has(self.status.phase) || self.status.phase == 'Outstanding'").message("this offer is no longer outstanding (accepted, declined, rescinded or expired; see status.phase): wait for another offer and reply to that"),
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.reply) || !has(self.reply.accept) || (has(self.terms.inverse) && self.terms.inverse) || (has(self.reply.accept.operations) && self.reply.accept.operations.size() > 0)").message("accept says what to do with the offer: write accept: {operations: [{launch: {tasks: [NAME]}}]}"))]
 pub struct OfferSpec {
     /// What is offered. Written by the controller, never changed.
     #[x_kube(validation = Rule::new("self == oldSelf").message("the terms of an offer cannot be changed: set spec.reply only"))]
@@ -55,7 +56,14 @@ pub struct OfferTerms {
     /// The agent's attributes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
-    /// When the offer goes away without a reply, RFC 3339.
+    /// When the agent will not be there, if that is planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unavailability: Option<Window>,
+    /// Whether this offers nothing, and asks the framework to leave the agent before it goes (Mesos: an inverse offer).
+    /// Reply with accept: {} if it will, with decline: {} if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inverse: bool,
+    /// When the offer goes away without a reply, RFC 3339; of an inverse one, when the agent does.
     pub expires_at: String,
     /// Epoch of the leader that made it.
     pub master_epoch: i64,
@@ -103,7 +111,8 @@ pub struct OfferReply {
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AcceptReply {
     /// What to do with them, in this order.
-    #[schemars(length(min = 1, max = 100))]
+    #[serde(default)]
+    #[schemars(length(max = 100))]
     pub operations: Vec<OfferOperation>,
     /// For what is left of the offer.
     #[serde(default, skip_serializing_if = "Option::is_none")]

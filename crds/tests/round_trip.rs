@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use proffer_crds::{
-    Agent, AllocationRole, Delivery, Framework, FrameworkSpec, Offer, OfferPhase, QuantityText, Strategy, Task,
-    TaskState, definitions, manifests,
+    Agent, AllocationRole, Delivery, Framework, FrameworkSpec, Maintenance, MaintenanceReply, Offer, OfferPhase,
+    QuantityText, Strategy, Task, TaskState, definitions, manifests,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -100,7 +100,7 @@ fn an_agent_survives() {
         "apiVersion: proffer.dev/v1alpha1\nkind: Agent\nmetadata: {name: node1}\nspec: {attributes: {rack: r1}}\nstatus: {tasks: 2, masterEpoch: 9}\n",
     );
     assert_eq!(agent.spec.attributes["rack"], "r1");
-    assert!(!agent.spec.deactivated);
+    assert!(!agent.spec.deactivated && !agent.spec.gone && agent.spec.drain.is_none());
 }
 
 #[test]
@@ -118,6 +118,23 @@ status: {masterEpoch: 3, dominantShare: 25.0%, allocated: {cpu: '1'}}
     );
     assert_eq!(role.spec.weight.to_string(), "1", "without a weight, that of an ordinary role");
     assert_eq!(role.spec.quota.unwrap().limits.0["gpus"], QuantityText::from("0"));
+}
+
+#[test]
+fn a_maintenance_survives() {
+    let maintenance: Maintenance = round_trip(
+        r"
+apiVersion: proffer.dev/v1alpha1
+kind: Maintenance
+metadata: {name: rack-7}
+spec: {window: {start: '2030-01-31T20:00:00Z', duration: 2h}, agents: [node1, node2]}
+status:
+  phase: Draining
+  agents: [{name: node1, known: true, tasks: 1, frameworks: [{name: default/hello, reply: Asked}]}]
+",
+    );
+    assert!(!maintenance.spec.started);
+    assert_eq!(maintenance.status.unwrap().agents[0].frameworks[0].reply, MaintenanceReply::Asked);
 }
 
 #[test]

@@ -153,7 +153,6 @@ impl Master {
         known.liveness = Liveness::Unreachable;
         known.epoch_confirmed = false;
         known.to_launch.clear();
-        known.capacity = Default::default();
         for timer in [Timer::Ping(agent.clone()), Timer::AgentLost(agent.clone()), Timer::AgentLate(agent.clone())] {
             self.timers.clear(&timer);
         }

@@ -12,7 +12,8 @@ use crate::watch::{News, Shelf, Watch};
 use crate::writer::Writer;
 use proffer_agent::ToMaster;
 use proffer_master::{
-    AgentRegistration, Effect, Epoch, Event, Master, MasterConfig, ObjectKey, OfferId, Session, TaskId, Time, ToAgent,
+    AgentOrders, AgentRegistration, Effect, Epoch, Event, Master, MasterConfig, ObjectKey, OfferId, Session, TaskId,
+    Time, ToAgent,
 };
 use proffer_resources::Resources;
 use std::collections::BTreeMap;
@@ -309,7 +310,11 @@ impl Simulation {
                 self.oracle.offer_ended(id, &offer);
                 self.write(id, Op::DeleteOffer(offer.0));
             }
-            Effect::WriteFramework(_) | Effect::Tell(_) => {}
+            Effect::WriteFramework(_)
+            | Effect::Tell(_)
+            | Effect::WriteRole(_)
+            | Effect::WriteMaintenance(_)
+            | Effect::ApplyAgent { .. } => {}
             Effect::Outrun { epoch, .. } => self.outrun(id, epoch),
             Effect::WriteAgent(record) => self.write(id, Op::Agent(record)),
             Effect::Send { session, message, after, .. } => {

@@ -53,6 +53,10 @@ pub(crate) fn layered(
 impl Master {
     /// All that an agent has, reserved or not.
     pub(crate) fn total_of(&self, known: &Agent) -> ResourceBag {
+        if known.orders.gone {
+            // What is gone counts for nobody's share.
+            return ResourceBag::new();
+        }
         if known.reservations.is_empty() {
             return known.capacity();
         }

@@ -1,7 +1,7 @@
 //! Agents register, confirm, come, go and are missed.
 
 use crate::world::*;
-use proffer_master::{Epoch, Event, Session, TaskSnapshot};
+use proffer_master::{AgentOrders, Epoch, Event, Session, TaskSnapshot};
 use proffer_mesos_api::{Reason, TaskState};
 use std::collections::BTreeMap;
 

@@ -4,10 +4,13 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod agents;
+mod drain;
 mod failover;
 mod frameworks;
+mod maintenance;
 mod offers;
 mod placement;
+mod roles;
 mod tasks;
 mod world;
 mod writes;

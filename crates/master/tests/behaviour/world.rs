@@ -1,10 +1,10 @@
 //! A world for the master: objects, writes, agents and time, and a log of what the master does.
 
 use proffer_master::{
-    AgentName, AgentRecord, AgentRegistration, Command, Delivery, Effect, Epoch, Event, FrameworkObject,
-    FrameworkRecord, Master, MasterConfig, ObjectKey, OfferId, OfferReply, PortRequest, SchedulerKind, Session, Slot,
-    StatusUpdate, Strategy, TaskId, TaskObject, TaskRecord, TaskRequest, TaskSnapshot, Time, ToAgent, WriteId,
-    WriteOutcome,
+    AgentChange, AgentName, AgentOrders, AgentRecord, AgentRegistration, AgentUse, Command, Delivery, Effect, Epoch,
+    Event, FrameworkObject, FrameworkRecord, MaintenanceObject, MaintenanceRecord, Master, MasterConfig, ObjectKey,
+    OfferId, OfferReply, PortRequest, RoleObject, RoleRecord, SchedulerKind, Session, Slot, StatusUpdate, Strategy,
+    TaskId, TaskObject, TaskRecord, TaskRequest, TaskSnapshot, Time, ToAgent, WriteId, WriteOutcome,
 };
 use proffer_mesos_api::{Reason, TaskState};
 use proffer_resources::{ResourceBag, Resources, quantity};
@@ -48,6 +48,11 @@ pub(crate) struct World {
     pub(crate) frameworks: BTreeMap<String, FrameworkObject>,
     pub(crate) framework_records: BTreeMap<String, FrameworkRecord>,
     pub(crate) agent_records: BTreeMap<String, AgentRecord>,
+    pub(crate) agent_orders: BTreeMap<String, AgentOrders>,
+    pub(crate) roles: BTreeMap<String, RoleObject>,
+    pub(crate) role_records: BTreeMap<String, RoleRecord>,
+    pub(crate) maintenance: BTreeMap<String, MaintenanceObject>,
+    pub(crate) maintenance_records: BTreeMap<String, MaintenanceRecord>,
     /// Name and agent of each offer ever made.
     offers: Vec<(String, String)>,
     slots: BTreeMap<String, Slot>,
@@ -118,6 +123,11 @@ impl World {
             frameworks: BTreeMap::new(),
             framework_records: BTreeMap::new(),
             agent_records: BTreeMap::new(),
+            agent_orders: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            role_records: BTreeMap::new(),
+            maintenance: BTreeMap::new(),
+            maintenance_records: BTreeMap::new(),
             offers: Vec::new(),
             slots: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -153,10 +163,18 @@ impl World {
                 agent: agent_name(&agent),
                 attributes: BTreeMap::new(),
                 orders: self.agent_orders.get(&agent).cloned().unwrap_or_default(),
-                was_drained: false,
+                was_drained: record.usage == AgentUse::Drained,
                 agent_id: Some(record.agent_id),
                 epoch: Some(record.epoch),
             });
+        }
+        next.agent_orders = self.agent_orders;
+        for (name, object) in self.roles {
+            let in_force = self.role_records.get(&name).and_then(|record| record.quota.clone());
+            next.apply_role(RoleObject { quota_in_force: in_force, ..object });
+        }
+        for object in self.maintenance.into_values() {
+            next.apply_maintenance(object);
         }
         for (agent, slot) in self.slots {
             next.slots.insert(agent.clone(), slot.clone());
@@ -189,6 +207,39 @@ impl World {
     pub(crate) fn delete_framework(&mut self, name: &str) {
         self.frameworks.remove(name);
         self.event(Event::FrameworkDeleted { key: key(name), uid: uid_of(name) });
+    }
+
+    pub(crate) fn apply_role(&mut self, object: RoleObject) {
+        self.roles.insert(object.name.clone(), object.clone());
+        self.event(Event::RoleApplied(object));
+    }
+
+    pub(crate) fn apply_maintenance(&mut self, object: MaintenanceObject) {
+        self.maintenance.insert(object.name.clone(), object.clone());
+        self.event(Event::MaintenanceApplied(object));
+    }
+
+    pub(crate) fn delete_maintenance(&mut self, name: &str) {
+        let uid = self.maintenance.remove(name).expect("a maintenance of that name").uid;
+        self.event(Event::MaintenanceDeleted { name: name.to_owned(), uid });
+    }
+
+    /// An operator edits an Agent object.
+    pub(crate) fn order(&mut self, agent: &str, orders: AgentOrders) {
+        self.agent_orders.insert(agent.to_owned(), orders);
+        self.event(self.agent_object(agent));
+    }
+
+    fn agent_object(&self, agent: &str) -> Event {
+        let record = self.agent_records.get(agent);
+        Event::AgentApplied {
+            agent: agent_name(agent),
+            attributes: BTreeMap::new(),
+            orders: self.agent_orders.get(agent).cloned().unwrap_or_default(),
+            was_drained: record.is_some_and(|record| record.usage == AgentUse::Drained),
+            agent_id: record.map(|record| record.agent_id.clone()),
+            epoch: record.map(|record| record.epoch),
+        }
     }
 
     /// An agent that is ready: connected, its epoch confirmed, its slot running and attached.
@@ -493,8 +544,14 @@ impl World {
                 self.writes.push_back((write, Write::Task(task, record)));
             }
             Effect::CreateOffer { write, offer } => {
-                self.offers.push((offer.id.0.name.clone(), offer.agent.agent.0.clone()));
-                self.log.push(format!("offer {}: {} of {}", offer.id.0.name, offer.resources, offer.agent.agent));
+                let (name, agent) = (&offer.id.0.name, &offer.agent.agent);
+                let until = if offer.unavailability.is_some() { ", which will be away" } else { "" };
+                if offer.inverse {
+                    self.log.push(format!("inverse offer {name}: leave {agent}"));
+                } else {
+                    self.offers.push((name.clone(), agent.0.clone()));
+                    self.log.push(format!("offer {name}: {} of {agent}{until}", offer.resources));
+                }
                 self.writes.push_back((write, Write::Offer));
             }
             Effect::AdoptTask { task, framework, finalizer } => {
@@ -529,19 +586,28 @@ impl World {
                 self.framework_records.insert(record.key.name.clone(), *record);
             }
             Effect::WriteAgent(record) => {
-                let (agent, id, epoch) = (record.agent.clone(), record.agent_id.clone(), record.epoch);
+                let agent = record.agent.clone();
                 let new = self.agent_records.insert(agent.0.clone(), *record).is_none();
                 if new {
-                    let attributes = BTreeMap::new();
-                    self.to_come.push_back(Event::AgentApplied {
-                        agent,
-                        attributes,
-                        orders: AgentOrders::default(),
-                        was_drained: false,
-                        agent_id: Some(id),
-                        epoch: Some(epoch),
-                    });
+                    self.to_come.push_back(self.agent_object(&agent.0));
                 }
+            }
+            Effect::WriteRole(record) => {
+                self.role_records.insert(record.name.clone(), *record);
+            }
+            Effect::WriteMaintenance(record) => {
+                self.maintenance_records.insert(record.name.clone(), *record);
+            }
+            Effect::ApplyAgent { agent, change, .. } => {
+                self.log.push(format!("order {agent}: {change:?}"));
+                let orders = self.agent_orders.entry(agent.0.clone()).or_default();
+                match change {
+                    AgentChange::Deactivate => orders.deactivated = true,
+                    AgentChange::Reactivate => *orders = AgentOrders { gone: orders.gone, ..AgentOrders::default() },
+                    AgentChange::Drain(order) => orders.drain = Some(order),
+                    AgentChange::MarkGone => orders.gone = true,
+                }
+                self.to_come.push_back(self.agent_object(&agent.0));
             }
             Effect::Send { agent, message, after, .. } => {
                 let line = describe(&agent, &message);
@@ -565,7 +631,10 @@ fn describe(agent: &AgentName, message: &ToAgent) -> String {
         }
         ToAgent::Prepare(launch) => format!("{agent}: prepare {}", launch.task.key.name),
         ToAgent::Launch(launch) => format!("{agent}: launch {} with {}", launch.task.key.name, launch.resources),
-        ToAgent::Kill { task, .. } => format!("{agent}: kill {}", task.key.name),
+        ToAgent::Kill { task, grace: None, .. } => format!("{agent}: kill {}", task.key.name),
+        ToAgent::Kill { task, grace: Some(grace), .. } => {
+            format!("{agent}: kill {} within {} s", task.key.name, grace.as_secs())
+        }
         ToAgent::Acknowledge { uuid, .. } => format!("{agent}: acknowledge {}", String::from_utf8_lossy(uuid)),
         ToAgent::Ping { sequence, .. } => format!("{agent}: ping {sequence}"),
     }

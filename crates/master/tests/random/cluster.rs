@@ -4,9 +4,9 @@ use crate::agent::{Agent, Deed};
 use crate::oracle::Oracle;
 use crate::step::{Ending, Step};
 use proffer_master::{
-    AgentName, AgentRecord, Command, Delivery, Effect, Epoch, Event, FrameworkObject, Master, MasterConfig, ObjectKey,
-    OfferId, OfferReply, PortRequest, SchedulerKind, Session, Slot, Strategy, TaskId, TaskObject, TaskRecord,
-    TaskRequest, Time, ToAgent, WriteId, WriteOutcome,
+    AgentName, AgentOrders, AgentRecord, Command, Delivery, Effect, Epoch, Event, FrameworkObject, Master,
+    MasterConfig, ObjectKey, OfferId, OfferReply, PortRequest, SchedulerKind, Session, Slot, Strategy, TaskId,
+    TaskObject, TaskRecord, TaskRequest, Time, ToAgent, WriteId, WriteOutcome,
 };
 use proffer_mesos_api::TaskState;
 use proffer_resources::{Amount, Ranges, Resources};
@@ -44,6 +44,8 @@ pub(crate) struct Cluster {
     agent_objects: BTreeMap<AgentName, Option<AgentRecord>>,
     slots: BTreeMap<AgentName, Slot>,
     deactivated: BTreeSet<AgentName>,
+    /// Agents that are to be emptied.
+    draining: BTreeSet<AgentName>,
     pub(crate) agents: Vec<Agent>,
     writes: VecDeque<(WriteId, Write)>,
     /// Messages that wait for a write.
@@ -80,6 +82,7 @@ impl Cluster {
             agent_objects: BTreeMap::new(),
             slots: BTreeMap::new(),
             deactivated: BTreeSet::new(),
+            draining: BTreeSet::new(),
             agents: ["n1", "n2", "n3"].map(Agent::new).into(),
             writes: VecDeque::new(),
             parked: Vec::new(),
@@ -183,6 +186,15 @@ impl Cluster {
                 };
                 self.tell_agent_object(&name);
             }
+            Step::Drain(number, on) => {
+                let name = self.agents[agent(number)].name.clone();
+                if on {
+                    self.draining.insert(name.clone())
+                } else {
+                    self.draining.remove(&name)
+                };
+                self.tell_agent_object(&name);
+            }
             Step::Resize { agent: number, cores } => self.resize(agent(number), u64::from(cores % 6)),
             Step::Pass(seconds) => self.pass(Duration::from_secs(u64::from(seconds) / 2)),
             Step::Crash { done, late } => self.crash(done, late),
@@ -237,6 +249,7 @@ impl Cluster {
             self.event(Event::TaskApplied(Box::new(object)));
         }
         self.deactivated.clear();
+        self.draining.clear();
         for index in 0..self.agents.len() {
             if !self.slots.contains_key(&self.agents[index].name) {
                 self.resize(index, 4);
@@ -333,6 +346,11 @@ impl Cluster {
             None => self.slots.remove(&agent),
         };
         self.event(Event::SlotChanged { agent, slot });
+    }
+
+    fn orders_of(&self, agent: &AgentName) -> AgentOrders {
+        let drain = self.draining.contains(agent).then(proffer_master::DrainOrder::default);
+        AgentOrders { deactivated: self.deactivated.contains(agent), drain, gone: false }
     }
 
     fn tell_agent_object(&mut self, agent: &AgentName) {
@@ -576,7 +594,12 @@ impl Cluster {
             Effect::DeleteOffer(offer) => {
                 self.offers.remove(&offer);
             }
-            Effect::WriteFramework(_) | Effect::Tell(_) | Effect::Outrun { .. } => {}
+            Effect::WriteFramework(_)
+            | Effect::WriteRole(_)
+            | Effect::WriteMaintenance(_)
+            | Effect::ApplyAgent { .. }
+            | Effect::Tell(_)
+            | Effect::Outrun { .. } => {}
             Effect::WriteAgent(record) => {
                 let name = record.agent.clone();
                 let new = !self.agent_objects.contains_key(&name);

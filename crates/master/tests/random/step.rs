@@ -45,6 +45,8 @@ pub(crate) enum Step {
     DeleteAgent(u8),
     /// An operator (de)activates an agent.
     Deactivate(u8, bool),
+    /// An operator has an agent drained, or not any more.
+    Drain(u8, bool),
     /// A slot gets another size, or goes.
     Resize { agent: u8, cores: u8 },
     /// Seconds pass.
@@ -96,6 +98,7 @@ pub(crate) fn any_step() -> impl Strategy<Value = Step> {
         1 => n().prop_map(LoseDisk),
         1 => n().prop_map(DeleteAgent),
         1 => (n(), any::<bool>()).prop_map(|(agent, on)| Deactivate(agent, on)),
+        1 => (n(), any::<bool>()).prop_map(|(agent, on)| Drain(agent, on)),
         2 => (n(), n()).prop_map(|(agent, cores)| Resize { agent, cores }),
         6 => n().prop_map(Pass),
         3 => (n(), n()).prop_map(|(done, late)| Crash { done, late }),
