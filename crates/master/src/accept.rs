@@ -53,7 +53,7 @@ impl Master {
         let Some(offer) = self.offers.get(id) else { return };
         let OfferPhase::Replied(OfferReply::Accept { operations, refuse }) = offer.phase.clone() else { return };
         let framework = offer.framework.clone();
-        self.accept(&framework, std::slice::from_ref(id), operations, refuse);
+        self.accept_offers(&framework, std::slice::from_ref(id), operations, refuse);
     }
 
     /// Launches a task that has an object out of offers, or says why not.

@@ -169,7 +169,7 @@ impl Master {
 
     /// What an Agent object says about its readiness.
     pub(crate) fn readiness(&self, agent: &AgentName, known: &Agent) -> Readiness {
-        let unused = self.unused(agent, known);
+        let unused = self.why_unused(agent, known);
         if let Some(gone) = unused.as_ref().filter(|_| known.orders.gone) {
             return gone.clone();
         }

@@ -2,6 +2,7 @@
 
 use crate::ids::Epoch;
 use proffer_allocator::Settings;
+use proffer_mesos_api::v1::MasterInfo;
 use proffer_resources::{Amount, Quantities, Resources};
 use std::time::Duration;
 
@@ -22,6 +23,13 @@ pub struct MasterConfig {
     pub offer_retention: Duration,
     /// How long an offer is left alone before a task of the built-in scheduler that fits nowhere else may have it rescinded.
     pub offer_min_hold: Duration,
+    /// How long the schedulers that were subscribed at the leader before have to come to this one, if their own
+    /// `failover_timeout` is shorter.
+    pub framework_return: Duration,
+    /// What schedulers are told of this master (Mesos: `MasterInfo`).
+    pub master_info: MasterInfo,
+    /// In the containers' IDs, to make them unique: random, or different for each leader.
+    pub container_seed: u64,
     /// Least free resources worth an offer (Mesos: `min_allocatable_resources`, 0.01 cores or 32 MiB).
     pub min_allocatable: Resources,
 }
@@ -38,6 +46,9 @@ impl MasterConfig {
             offer_timeout: Duration::from_mins(1),
             offer_retention: Duration::from_mins(1),
             offer_min_hold: Duration::from_secs(1),
+            framework_return: Duration::from_mins(1),
+            master_info: MasterInfo::default(),
+            container_seed: epoch.0,
             min_allocatable: Resources::of(Amount::from_thousandths(10), Amount::from_units(32)),
         }
     }

@@ -26,6 +26,10 @@ impl Master {
                 self.push(Effect::CreateOffer { write, offer: Box::new(record) });
                 Some(write)
             }
+            Delivery::Stream => {
+                self.offer_over_stream(&record);
+                None
+            }
         }
     }
 
@@ -41,6 +45,7 @@ impl Master {
                 self.offers.remove(id);
                 self.push(Effect::DeleteOffer(id.clone()));
             }
+            (Delivery::Stream, end) => self.end_over_stream(id, end.map(|(end, _)| end)),
         }
     }
 }

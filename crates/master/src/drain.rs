@@ -117,7 +117,7 @@ impl Master {
     }
 
     /// What an Agent object says of an agent that could run tasks but must not; `None` if it may.
-    pub(crate) fn unused(&self, agent: &AgentName, known: &Agent) -> Option<Readiness> {
+    pub(crate) fn why_unused(&self, agent: &AgentName, known: &Agent) -> Option<Readiness> {
         let tasks = match known.tasks.len() + known.strays.len() {
             0 => "nothing runs there".to_owned(),
             1 => "1 task is still to end".to_owned(),

@@ -1,11 +1,13 @@
 //! What the master wants done.
 
 use crate::event::Command;
-use crate::ids::{AgentName, Epoch, OfferId, Session, TaskId, WriteId};
+use crate::ids::{AgentName, Connection, Epoch, OfferId, Session, TaskId, WriteId};
 use crate::operator_objects::{DrainOrder, MaintenanceRecord, RoleRecord};
 use crate::record::{
-    AgentRecord, FrameworkRecord, NewReservation, Notice, OfferEnd, OfferRecord, ReservationRecord, TaskRecord,
+    AgentRecord, FrameworkRecord, FrameworkSpecRecord, NewReservation, NewTask, Notice, OfferEnd, OfferRecord,
+    ReservationRecord, TaskRecord,
 };
+use proffer_mesos_api::v1::scheduler;
 use proffer_resources::{Amount, ResourceBag, Role};
 use std::time::Duration;
 
@@ -23,6 +25,63 @@ pub enum Effect {
         record: Box<TaskRecord>,
         /// Whether something waits for it. Such a write goes first.
         awaited: bool,
+    },
+    /// Create the Task object of a task that was launched over a stream, with its place in it. The answer is
+    /// [`crate::Event::Written`].
+    CreateTask {
+        /// Names this write.
+        write: WriteId,
+        /// The task.
+        task: Box<NewTask>,
+    },
+    /// Create the Framework object of a framework that subscribes, or write into its spec what it says of itself now. The
+    /// answer is [`crate::Event::Written`], after the object as it is then.
+    WriteFrameworkSpec {
+        /// Names this write.
+        write: WriteId,
+        /// The spec.
+        spec: Box<FrameworkSpecRecord>,
+    },
+    /// A framework may call from now on; while it is not subscribed, its calls are refused as such.
+    KnowFramework {
+        /// Its ID in the Mesos API.
+        framework_id: String,
+        /// Who may call for it; `None` for a framework without a principal.
+        principal: Option<String>,
+    },
+    /// A framework may call no more: nobody knows it.
+    ForgetFramework {
+        /// Its ID in the Mesos API.
+        framework_id: String,
+    },
+    /// A framework is subscribed by this stream from now on, and calls on it.
+    Subscribed {
+        /// The stream.
+        connection: Connection,
+        /// The framework's ID in the Mesos API.
+        framework_id: String,
+    },
+    /// Send an event over a stream; dropped if that has ended.
+    Notify {
+        /// The stream.
+        connection: Connection,
+        /// The event.
+        event: Box<scheduler::Event>,
+    },
+    /// End a stream, with an `ERROR` event before if there is something to say. A framework that is subscribed by it is not
+    /// any more.
+    CloseStream {
+        /// The stream.
+        connection: Connection,
+        /// What its scheduler is told.
+        error: Option<String>,
+    },
+    /// Answer an `UPDATE_FRAMEWORK`.
+    AnswerUpdate {
+        /// The question.
+        asked: u64,
+        /// Why not, if not.
+        answer: Result<(), String>,
     },
     /// Put the owner reference on a Task, and the finalizer if something of it may still run. Needs no answer; done
     /// after what is awaited.

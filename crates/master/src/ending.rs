@@ -93,11 +93,16 @@ impl Master {
             request.command = Command::default();
         }
         let reported = ending.reported_by.is_some();
-        let acknowledge = ending.reported_by.and_then(|(agent, uuid)| Some((agent, uuid?)));
+        // Of a stream's task, its framework acknowledges first.
+        let acknowledge =
+            ending.reported_by.and_then(|(agent, uuid)| Some((agent, uuid?))).filter(|_| task.stream.is_none());
         task.phase = Phase::Over(Over { write: None, acknowledge, reported });
         let framework = task.framework.clone();
         self.framework_mut(&framework).completed.insert((completed, id.clone()));
         self.changed_frameworks.insert(framework);
+        if !reported {
+            self.tell_decided(id);
+        }
         self.write_ending(id);
     }
 

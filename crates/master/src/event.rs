@@ -1,10 +1,12 @@
 //! What the master hears: objects, agents, finished writes, time.
 
-use crate::ids::{AgentName, Epoch, ObjectKey, OfferId, Session, TaskId, WriteId};
+use crate::ids::{AgentName, Connection, Epoch, ObjectKey, OfferId, Session, TaskId, WriteId};
 use crate::operations::{Body as OperationBody, LaunchBody, Operation};
 use crate::operator_objects::{AgentOrders, MaintenanceObject, RoleObject};
 use crate::record::{ReservationRecord, TaskRecord};
 use proffer_allocator::{Capabilities, Constraints, PortRequest, Strategy};
+use proffer_mesos_api::v1::scheduler::{Call, OfferConstraints, call};
+use proffer_mesos_api::v1::{FrameworkInfo, TaskInfo};
 use proffer_mesos_api::{Reason, TaskState};
 use proffer_resources::{Amount, Quantities, ResourceBag, Resources, Role};
 use std::collections::{BTreeMap, BTreeSet};
@@ -155,6 +157,26 @@ pub enum Event {
         /// The connection.
         session: Session,
     },
+    /// A scheduler wants to subscribe. The answers are [`crate::Effect::Subscribed`] or [`crate::Effect::CloseStream`].
+    Subscribe(Box<Subscription>),
+    /// A stream ended, whoever ended it.
+    Unsubscribed(Connection),
+    /// A subscribed framework calls, on the stream that it is subscribed by.
+    Call {
+        /// The stream.
+        connection: Connection,
+        /// The call, validated as far as that needs no state.
+        call: Box<Call>,
+    },
+    /// A subscribed framework calls `UPDATE_FRAMEWORK`. The answer is [`crate::Effect::AnswerUpdate`].
+    UpdateFramework {
+        /// The stream.
+        connection: Connection,
+        /// Names the question.
+        asked: u64,
+        /// The call, validated as far as that needs no state.
+        update: Box<call::UpdateFramework>,
+    },
     /// A write ended.
     Written {
         /// Which.
@@ -166,6 +188,47 @@ pub enum Event {
     Recovered,
     /// Time went by.
     Tick,
+}
+
+/// What a scheduler says when it subscribes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subscription {
+    /// The stream.
+    pub connection: Connection,
+    /// The namespace of its principal, where a new framework gets its object.
+    pub namespace: String,
+    /// Who it is; `None` for somebody anonymous.
+    pub principal: Option<String>,
+    /// What it says of itself. The principal in it is the authenticated one, if there is one.
+    pub subscribe: call::Subscribe,
+    /// ID for a framework that has none: random, from the shell.
+    pub new_framework_id: String,
+}
+
+/// What a Framework object says that is served over a stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamObject {
+    /// The framework's ID in the Mesos API.
+    pub framework_id: String,
+    /// All that it said of itself when it subscribed or updated itself last.
+    pub info: FrameworkInfo,
+    /// Which agents it wants.
+    pub constraints: OfferConstraints,
+    /// Whether launches need not wait until they are recorded.
+    pub write_behind: bool,
+    /// Whether a scheduler was ever subscribed.
+    pub subscribed: bool,
+    /// Since when none is, as it was recorded last.
+    pub disconnected_at: Option<crate::ids::Time>,
+    /// Why it is over for good, if it is.
+    pub completed: Option<String>,
+}
+
+/// What a Task object says that was launched over a stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamTaskObject {
+    /// What its framework asked for.
+    pub info: TaskInfo,
 }
 
 /// A Framework object, validated.
@@ -191,6 +254,8 @@ pub struct FrameworkObject {
     pub min_allocatable: BTreeMap<Role, Vec<Quantities>>,
     /// The principal that it acts as, if it has one.
     pub principal: Option<String>,
+    /// What is particular to a framework that is served over a stream.
+    pub stream: Option<Box<StreamObject>>,
     /// How long its offers wait; the master's default if `None`.
     pub offer_timeout: Option<Duration>,
     /// How many completed tasks keep their object.
@@ -212,6 +277,7 @@ impl FrameworkObject {
             constraints: BTreeMap::new(),
             min_allocatable: BTreeMap::new(),
             principal: None,
+            stream: None,
             offer_timeout: None,
             history_limit: 1000,
         }
@@ -232,6 +298,8 @@ pub enum SchedulerKind {
 pub enum Delivery {
     /// As Offer objects, which it answers by setting their reply.
     Objects,
+    /// As events of the Mesos v1 scheduler API, over a stream of its own.
+    Stream,
 }
 
 /// A Task object, validated.
@@ -255,6 +323,8 @@ pub struct TaskObject {
     pub owner: Option<String>,
     /// When it was created.
     pub created: crate::ids::Time,
+    /// What is particular to a task that was launched over a stream.
+    pub stream: Option<Box<StreamTaskObject>>,
 }
 
 /// What a task asks for.

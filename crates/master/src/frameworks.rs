@@ -59,11 +59,12 @@ impl Master {
         } else {
             self.allocator.set_active(&key, false);
         }
+        self.stream_framework_applied(&key);
         self.changed_frameworks.insert(key);
     }
 
     /// Tells the allocator what a framework wants.
-    fn tell_allocator(&mut self, key: &ObjectKey) {
+    pub(crate) fn tell_allocator(&mut self, key: &ObjectKey) {
         let Some(framework) = self.frameworks.get(key) else { return };
         let Some(object) = &framework.object else { return };
         let takes_offers = matches!(object.scheduler, Ok(SchedulerKind::External(_)));
@@ -90,6 +91,7 @@ impl Master {
             let placed = self.tasks.get(&id).is_some_and(|task| task.placed().is_some());
             self.adopt(&id, placed);
         }
+        self.stream_framework_deleted(key);
         self.framework_mut(key).object = None;
         for offer in self.offers_to(key) {
             self.drop_offer(&offer);

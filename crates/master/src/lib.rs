@@ -50,6 +50,7 @@ mod reservations;
 mod roles;
 mod state;
 mod strays;
+mod stream;
 mod tasks;
 mod timers;
 mod updates;
@@ -60,10 +61,11 @@ pub use config::MasterConfig;
 pub use effect::{AgentChange, Effect, Launch, OperatorProblem, ToAgent, VolumeMount};
 pub use event::{
     AgentRegistration, Command, Delivery, Event, FrameworkObject, OfferReply, ReservationObject, SchedulerKind, Slot,
-    StatusUpdate, TaskObject, TaskRequest, TaskSnapshot, VolumeRequest, WriteOutcome,
+    StatusUpdate, StreamObject, StreamTaskObject, Subscription, TaskObject, TaskRequest, TaskSnapshot, VolumeRequest,
+    WriteOutcome,
 };
 pub use explain::WaitingTask;
-pub use ids::{AgentName, Epoch, ObjectKey, OfferId, Session, TaskId, Time, WriteId};
+pub use ids::{AgentName, Connection, Epoch, ObjectKey, OfferId, Session, TaskId, Time, WriteId};
 pub use master::Master;
 pub use operations::{Body as OperationBody, LaunchBody, Operation, OperationState, OperationUpdate, Pool};
 pub use operator_objects::{
@@ -76,6 +78,7 @@ pub use proffer_allocator::{
     Capabilities, Constraints, InverseReply, PortRequest, Quota, Strategy, Unavailability, Weight,
 };
 pub use record::{
-    AgentRecord, FrameworkRecord, NewReservation, Notice, NoticeAbout, OfferEnd, OfferRecord, PlacedOn, Readiness,
-    ReservationPhase, ReservationRecord, TaskRecord,
+    AgentRecord, FrameworkRecord, FrameworkSpecRecord, NewReservation, NewTask, Notice, NoticeAbout, OfferEnd,
+    OfferRecord, PlacedOn, Readiness, ReservationPhase, ReservationRecord, StreamPhase, StreamRecord, TaskRecord,
 };
+pub use stream::{framework_object, resources, task_request};

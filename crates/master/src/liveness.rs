@@ -113,7 +113,12 @@ impl Master {
                 task.record.reason = Some(Reason::AgentDisconnected);
                 task.record.message = format!("agent {agent} cannot be reached; the task may still run");
                 let killing = task.placed().is_some_and(|placed| placed.kill.is_some());
-                if killing { self.show_killing(&id) } else { self.write_note(&id) }
+                if killing {
+                    self.show_killing(&id)
+                } else {
+                    self.write_note(&id)
+                }
+                self.tell_decided(&id);
             }
         }
         self.agent_changed(agent);

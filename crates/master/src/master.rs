@@ -11,6 +11,7 @@ use crate::record::{Notice, NoticeAbout};
 use crate::recovery::Recovery;
 use crate::roles::Roles;
 use crate::state::{Agent, Framework, Offer, Reservation, Task, Write};
+use crate::stream::Streams;
 use crate::timers::{Timer, Timers};
 use proffer_allocator::Allocator;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +58,8 @@ pub struct Master {
     pub(crate) last_offer: u64,
     /// Whether waiting tasks may be helped by rescinding an offer.
     pub(crate) rescind_due: bool,
+    /// What is known of the scheduler API as a whole.
+    pub(crate) streams: Streams,
     /// Frameworks, agents and reservations whose record may have changed.
     pub(crate) changed_frameworks: BTreeSet<ObjectKey>,
     pub(crate) changed_agents: BTreeSet<AgentName>,
@@ -98,6 +101,7 @@ impl Master {
             last_write: 0,
             last_offer: 0,
             rescind_due: false,
+            streams: Streams::default(),
             changed_frameworks: BTreeSet::new(),
             changed_agents: BTreeSet::new(),
             changed_reservations: BTreeSet::new(),
@@ -127,6 +131,7 @@ impl Master {
         if self.recovery.is_none() {
             self.settle_reservations();
             self.allocate();
+            self.send_offers();
             self.write_records();
         }
         std::mem::take(&mut self.effects)
@@ -172,6 +177,10 @@ impl Master {
                 self.operator_operation(id, &agent, principal.as_deref(), &operation);
             }
             Event::Pong { agent, session } => self.heard_from(&agent, session),
+            Event::Subscribe(subscription) => self.subscribe(*subscription),
+            Event::Unsubscribed(connection) => self.unsubscribed(connection),
+            Event::Call { connection, call } => self.scheduler_call(connection, *call),
+            Event::UpdateFramework { connection, asked, update } => self.update_framework(connection, asked, *update),
             Event::Written { write, outcome } => self.written(write, outcome),
             Event::Recovered => self.recovered(),
             Event::Tick => {}
@@ -190,6 +199,7 @@ impl Master {
                 Timer::OrphanDue(agent, task) => self.orphan_due(&agent, &task),
                 Timer::Settle(task) => self.settle(&task),
                 Timer::OfferMature => self.rescind_due = true,
+                Timer::FailoverDue(framework) => self.failover_due(&framework),
                 Timer::Explain => self.explain_waiting(),
                 Timer::RoleFigures => self.write_roles(),
                 Timer::Maintenance => self.go_on_with_maintenance(),

@@ -3,6 +3,8 @@
 use crate::ids::{AgentName, Epoch, ObjectKey, OfferId, TaskId, Time};
 use crate::operator_objects::AgentUse;
 use proffer_allocator::Unavailability;
+use proffer_mesos_api::v1::scheduler::OfferConstraints;
+use proffer_mesos_api::v1::{FrameworkInfo, TaskInfo};
 use proffer_mesos_api::{Reason, TaskState};
 use proffer_resources::{Quantities, Ranges, Resource, ResourceBag, Role};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +42,58 @@ pub struct TaskRecord {
     pub completed_at: Option<Time>,
     /// Epoch of the leader that wrote this.
     pub epoch: Epoch,
+}
+
+/// A Task object to be created: launched over a stream, and with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewTask {
+    /// Its key, and the UID of its container, which stands for the object's own.
+    pub id: TaskId,
+    /// Name and UID of its framework.
+    pub framework: (String, String),
+    /// What its framework asked for.
+    pub info: TaskInfo,
+    /// What of that agents look at.
+    pub request: crate::event::TaskRequest,
+    /// Its place: agent, role and what it holds there, as a record in the state `TASK_STAGING`.
+    pub record: TaskRecord,
+}
+
+/// The spec of a framework that is served over a stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrameworkSpecRecord {
+    /// Its key.
+    pub key: ObjectKey,
+    /// UID of its object; `None` if there is none yet.
+    pub uid: Option<String>,
+    /// Its ID in the Mesos API.
+    pub framework_id: String,
+    /// What it says of itself, with its principal.
+    pub info: FrameworkInfo,
+    /// Which agents it wants.
+    pub constraints: OfferConstraints,
+}
+
+/// How far a framework is that is served over a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamPhase {
+    /// No scheduler has subscribed so far.
+    New,
+    /// A scheduler is subscribed.
+    Active,
+    /// A scheduler was subscribed, and may be again.
+    Disconnected,
+    /// It is over for good.
+    Completed,
+}
+
+/// What is particular to the status of a framework that is served over a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamRecord {
+    /// How far it is.
+    pub phase: StreamPhase,
+    /// Since when no scheduler is subscribed.
+    pub disconnected_at: Option<Time>,
 }
 
 /// The agent of a task.
@@ -120,6 +174,8 @@ pub struct FrameworkRecord {
     pub offers: usize,
     /// Whether it is served, with a reason in camel case and a message.
     pub ready: Readiness,
+    /// What is particular to a framework that is served over a stream.
+    pub stream: Option<StreamRecord>,
     /// This leader's epoch.
     pub epoch: Epoch,
 }

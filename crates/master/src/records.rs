@@ -1,11 +1,11 @@
 //! Statuses of Frameworks and Agents, and how many completed tasks are kept.
 
 use crate::effect::Effect;
-use crate::event::SchedulerKind;
+use crate::event::{Delivery, SchedulerKind};
 use crate::ids::{AgentName, ObjectKey};
 use crate::master::Master;
 use crate::record::{AgentRecord, FrameworkRecord, Readiness};
-use crate::state::Framework;
+use crate::state::{Framework, Stream};
 use crate::timers::Timer;
 use proffer_allocator::Strategy;
 use proffer_resources::Quantities;
@@ -57,7 +57,8 @@ impl Master {
         for (_, id) in framework.completed.iter().take(excess) {
             let Some(task) = self.tasks.get(id) else { continue };
             // Its end must be known before it may be forgotten.
-            if task.is_durably_over() && !(task.deletion_asked || task.deleting || task.superseded) {
+            let acknowledged = task.stream.as_ref().is_none_or(|stream| stream.pending.is_none());
+            if acknowledged && task.is_durably_over() && !(task.deletion_asked || task.deleting || task.superseded) {
                 deleted.push(id.clone());
             }
         }
@@ -75,12 +76,17 @@ impl Master {
         let scheduler = match &object.scheduler {
             Ok(SchedulerKind::BuiltIn(Strategy::BinPack)) => "BinPack",
             Ok(SchedulerKind::BuiltIn(Strategy::Spread)) => "Spread",
-            Ok(SchedulerKind::External(_)) => "External",
+            Ok(SchedulerKind::External(Delivery::Objects)) => "External",
+            Ok(SchedulerKind::External(Delivery::Stream)) => "Stream",
             Err(_) => "",
         };
         let (is_ready, reason, message) = match &object.scheduler {
             Err(problem) => (false, "Invalid", problem.clone()),
             Ok(SchedulerKind::BuiltIn(_)) => (true, "Served", "the built-in scheduler places its tasks".to_owned()),
+            Ok(SchedulerKind::External(Delivery::Stream)) if framework.stream.connection.is_none() => {
+                let (reason, message) = not_subscribed(&framework.stream);
+                (false, reason, message)
+            }
             Ok(SchedulerKind::External(_)) if framework.offers.is_empty() => {
                 (true, "NoOffers", self.why_no_offers(key))
             }
@@ -95,7 +101,10 @@ impl Master {
             key: key.clone(),
             uid: object.uid.clone(),
             generation: object.generation,
-            framework_id: format!("fw-{}", object.uid),
+            framework_id: object
+                .stream
+                .as_ref()
+                .map_or_else(|| format!("fw-{}", object.uid), |stream| stream.framework_id.clone()),
             scheduler,
             pending: framework.waiting.len(),
             active: framework.active,
@@ -103,6 +112,7 @@ impl Master {
             allocated: self.allocator.claim(key).saturating_minus(&offered),
             offers: framework.offers.len(),
             ready: Readiness { ready: is_ready, reason, message },
+            stream: self.stream_record(key),
             epoch: self.epoch(),
         })
     }
@@ -124,5 +134,14 @@ impl Master {
             ready: self.readiness(agent, known),
             epoch: self.epoch(),
         })
+    }
+}
+
+/// Why a framework that is served over a stream gets nothing: as one word, and for a person.
+fn not_subscribed(stream: &Stream) -> (&'static str, String) {
+    match stream {
+        Stream { completed: Some(why), .. } => ("Completed", format!("is over: {why}")),
+        Stream { subscribed: true, .. } => ("Disconnected", "its scheduler is not connected".to_owned()),
+        _ => ("NotSubscribed", "waits for its scheduler to subscribe at /api/v1/scheduler".to_owned()),
     }
 }

@@ -37,6 +37,7 @@ impl Master {
                 if let Some((agent, uuid)) = over.acknowledge {
                     self.acknowledge(&agent, id, uuid, None);
                 }
+                self.forget_pending(id);
             }
         }
         self.forget_task(id);
@@ -78,7 +79,10 @@ impl Master {
         let framework = ObjectKey::new(id.key.namespace.clone(), object.framework.clone());
         let recorded = object.record.clone();
         self.tasks.insert(id.clone(), Task::new(object, self.epoch(), self.now));
-        self.framework_mut(&framework).tasks.insert(id.clone());
+        let task_id = self.tasks.get(&id).and_then(|task| Some(task.stream.as_ref()?.task_id.clone()));
+        let known = self.framework_mut(&framework);
+        known.tasks.insert(id.clone());
+        known.stream.tasks.extend(task_id.map(|task_id| (task_id, id.clone())));
         self.changed_frameworks.insert(framework);
         let orphaned_on = self.orphans.get(&id).cloned();
         match recorded {
@@ -126,6 +130,12 @@ impl Master {
         }
         if task.deleting {
             self.release_if_deleting(id);
+            return;
+        }
+        if task.stream.is_some() {
+            // Only its framework's scheduler could find it another agent, and takes it for launched.
+            let message = "lost its agent before it was launched".to_owned();
+            self.end_task(id, Ending::decided(TaskState::Dropped, Reason::AgentDisconnected, message));
             return;
         }
         match &task.request {
@@ -305,6 +315,11 @@ impl Master {
         }
         if let Some(framework) = self.frameworks.get_mut(&task.framework) {
             framework.tasks.remove(id);
+            if let Some(stream) = &task.stream
+                && framework.stream.tasks.get(&stream.task_id) == Some(id)
+            {
+                framework.stream.tasks.remove(&stream.task_id);
+            }
             framework.completed.remove(&(task.record.completed_at.unwrap_or(task.created), id.clone()));
         }
         self.changed_frameworks.insert(task.framework);

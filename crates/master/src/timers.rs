@@ -1,6 +1,6 @@
 //! Deadlines: what the master will look at again, and when.
 
-use crate::ids::{AgentName, OfferId, TaskId, Time};
+use crate::ids::{AgentName, ObjectKey, OfferId, TaskId, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a deadline is for. Each has at most one deadline.
@@ -24,6 +24,8 @@ pub(crate) enum Timer {
     Settle(TaskId),
     /// An offer has been held long enough to be rescinded for a task that fits nowhere else.
     OfferMature,
+    /// A framework's scheduler has had the time to come back.
+    FailoverDue(ObjectKey),
     /// Waiting tasks are told why they wait.
     Explain,
     /// Frameworks are asked to leave agents, and statuses of maintenance are written.

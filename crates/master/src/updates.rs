@@ -51,7 +51,9 @@ impl Master {
             }
             Addressee::Here => self.progress(agent, update, held),
             Addressee::Over { write, reported } => {
-                if let Some(uuid) = update.uuid.clone() {
+                if self.is_of_stream(&id) && update.state.is_terminal() {
+                    self.forward(agent, &update);
+                } else if let Some(uuid) = update.uuid.clone() {
                     // A status that is not durable yet may be the very one that this acknowledges.
                     let after = if update.state.is_terminal() { write } else { None };
                     self.remember_acknowledgement(agent, &id, &uuid, &update);
@@ -145,13 +147,15 @@ impl Master {
             update.reason = Some(Reason::TaskKilledDuringLaunch);
         }
         let id = update.task.clone();
-        self.end_task(&id, Ending::reported(agent, update));
+        self.end_task(&id, Ending::reported(agent, update.clone()));
+        self.forward(agent, &update);
     }
 
     /// A task goes on, says its agent.
     fn progress(&mut self, agent: &AgentName, update: StatusUpdate, held: Option<ResourceBag>) {
         let id = update.task.clone();
-        if let Some(uuid) = update.uuid.clone() {
+        let streamed = self.is_of_stream(&id);
+        if let Some(uuid) = update.uuid.clone().filter(|_| !streamed) {
             // At once: should it be lost here, the agent tells its newest state when it registers again, and a
             // terminal one must not have to wait for this one's write.
             self.acknowledge(agent, &id, uuid, None);
@@ -160,6 +164,9 @@ impl Master {
             known.to_launch.remove(&id);
         }
         self.hold_as_told(agent, &id, held);
+        if streamed {
+            self.forward(agent, &update);
+        }
         let Some(task) = self.tasks.get_mut(&id) else { return };
         let Some(placed) = task.placed_mut() else { return };
         placed.confirmed = true;
@@ -187,6 +194,9 @@ impl Master {
         let worth_a_write = !settled && task.record.state != Some(TaskState::Starting);
         if worth_a_write {
             self.write_note(&id);
+        }
+        if streamed && before.state == Some(TaskState::Unreachable) {
+            self.reachable_again(&id);
         }
         let due = self.now.after(SETTLE);
         self.timers.set_at_latest(Timer::Settle(id), due);

@@ -47,6 +47,13 @@ impl Master {
             Write::Reservation(name) => self.reservation_written(&name, write, outcome),
             Write::Offer(offer) => self.offer_written(&offer, outcome),
             Write::InverseOffer(offer) => self.inverse_offer_written(&offer, &outcome),
+            Write::Creation(task) => {
+                // It runs all the same.
+                if let WriteOutcome::Refused(why) = outcome {
+                    self.refused(&task, &why);
+                }
+            }
+            Write::Framework(key) => self.framework_written(&key, write, outcome),
         }
     }
 
@@ -83,6 +90,10 @@ impl Master {
         let Some(task) = self.tasks.get_mut(id) else { return };
         let Some(placed) = task.placed_mut().filter(|placed| placed.launch == Some(write)) else { return };
         placed.launch = None;
+        if task.stream.is_some() {
+            self.creation_written(id, outcome);
+            return;
+        }
         match outcome {
             WriteOutcome::Done => {}
             WriteOutcome::Gone => {
@@ -109,6 +120,16 @@ impl Master {
                 self.refused(id, &why);
                 self.could_not_be_recorded(id, &why);
             }
+        }
+    }
+
+    /// The object of a task that was launched over a stream was created, or cannot be.
+    fn creation_written(&mut self, id: &TaskId, outcome: WriteOutcome) {
+        match outcome {
+            WriteOutcome::Done => {}
+            WriteOutcome::Gone => self.not_created(id, "its namespace or its framework is gone"),
+            WriteOutcome::Conflict => self.not_created(id, "there is another object of its name"),
+            WriteOutcome::Refused(why) => self.not_created(id, &why),
         }
     }
 

@@ -68,7 +68,7 @@ pub(crate) struct UnderWay {
 impl Master {
     /// A framework accepts offers: the operations are carried out in order, and what is left is declined for as long as
     /// `refuse` says. Offers that are not all there and of one agent and role are declined, and nothing is done.
-    pub(crate) fn accept(
+    pub(crate) fn accept_offers(
         &mut self,
         framework: &ObjectKey,
         offers: &[OfferId],
@@ -160,9 +160,17 @@ impl Master {
             };
             match body {
                 Err(why) => self.not_done(&mut acceptance, id, OperationState::Error, "operation", why),
+                Ok(Body::Launch(LaunchBody::Infos(infos))) => {
+                    for info in infos {
+                        match self.launch_info(&mut acceptance.pool, info) {
+                            Ok(()) => acceptance.launched += 1,
+                            Err(problem) => acceptance.problems.push(problem),
+                        }
+                    }
+                }
                 Ok(Body::Launch(LaunchBody::Objects(names))) => {
-                    let mut named = BTreeSet::new();
-                    for name in names.into_iter().filter(|name| named.insert(name.clone())) {
+                    let mut seen = BTreeSet::new();
+                    for name in names.into_iter().filter(|name| seen.insert(name.clone())) {
                         match self.launch_in_pool(&mut acceptance.pool, &acceptance.offers, &name) {
                             Ok(()) => acceptance.launched += 1,
                             Err(problem) => acceptance.problems.push(problem),

@@ -54,10 +54,11 @@ impl Master {
     }
 
     /// Tells a framework what became of an operation.
-    pub(crate) fn tell_operation(&mut self, framework: &ObjectKey, _: &OperationUpdate) {
+    pub(crate) fn tell_operation(&mut self, framework: &ObjectKey, update: &OperationUpdate) {
         match self.delivery_to(framework) {
             // The offer's own status says it.
             Some(Delivery::Objects) | None => {}
+            Some(Delivery::Stream) => self.send_operation_update(framework, update),
         }
     }
 

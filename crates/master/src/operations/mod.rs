@@ -22,6 +22,7 @@ pub use acceptance::Pool;
 pub use feedback::{OperationState, OperationUpdate};
 pub(crate) use operator::OperatorTask;
 
+use proffer_mesos_api::v1::TaskInfo;
 use proffer_resources::{Amount, Resource, ResourceBag};
 
 /// One operation of an ACCEPT (Mesos: `Offer.Operation`).
@@ -72,6 +73,8 @@ pub enum Body {
 pub enum LaunchBody {
     /// Tasks that have objects, by name.
     Objects(Vec<String>),
+    /// Tasks that have none yet.
+    Infos(Vec<TaskInfo>),
 }
 
 impl Operation {

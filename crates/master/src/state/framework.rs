@@ -4,7 +4,7 @@ use crate::event::{FrameworkObject, SchedulerKind};
 use crate::ids::{OfferId, TaskId, Time};
 use crate::operations::OperationUpdate;
 use crate::record::FrameworkRecord;
-use crate::state::{Waiting, Want};
+use crate::state::{Stream, Waiting, Want};
 use proffer_resources::Role;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +27,8 @@ pub(crate) struct Framework {
     pub(crate) suppressed: BTreeSet<Role>,
     /// What became of operations that it named, until it says that it knows.
     pub(crate) operations: BTreeMap<String, OperationUpdate>,
+    /// What is particular to it if it is served over a stream.
+    pub(crate) stream: Stream,
     /// What was last written of it.
     pub(crate) written: Option<FrameworkRecord>,
 }
@@ -42,6 +44,7 @@ impl Default for Framework {
             offers: BTreeSet::new(),
             suppressed: BTreeSet::new(),
             operations: BTreeMap::new(),
+            stream: Stream::default(),
             written: None,
         }
     }

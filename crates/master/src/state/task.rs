@@ -3,7 +3,7 @@
 use crate::event::{TaskObject, TaskRequest};
 use crate::ids::{AgentName, Epoch, ObjectKey, Time, WriteId};
 use crate::record::TaskRecord;
-use crate::state::Want;
+use crate::state::{StreamTask, Want};
 use proffer_allocator::Demand;
 use proffer_mesos_api::TaskState;
 use proffer_resources::{Ranges, ResourceBag, ResourceName, Resources, Role};
@@ -46,6 +46,8 @@ pub(crate) struct Task {
     pub(crate) deletion_asked: bool,
     /// What it was last told about its waiting: a class of reasons, and when.
     pub(crate) told: Option<(u8, Time)>,
+    /// What is particular to it if it was launched over a stream.
+    pub(crate) stream: Option<Box<StreamTask>>,
     /// Where it stands.
     pub(crate) phase: Phase,
 }
@@ -87,6 +89,10 @@ pub(crate) enum KillCause {
     FrameworkRemoved,
     /// Its agent is to be empty.
     Draining,
+    /// Its scheduler asked for it.
+    Scheduler,
+    /// Its framework was told that it is lost, and does not know that it may come back.
+    ToldLost,
 }
 
 /// How a task is over.
@@ -139,6 +145,7 @@ impl Task {
             adoption_asked: false,
             deletion_asked: false,
             told: None,
+            stream: object.stream.map(|stream| Box::new(StreamTask::new(stream.info))),
             phase: Phase::Waiting(now),
         }
     }

@@ -1,6 +1,6 @@
 //! Writes that were asked for and not answered yet.
 
-use crate::ids::{AgentName, OfferId, TaskId};
+use crate::ids::{AgentName, ObjectKey, OfferId, TaskId};
 
 /// What a write is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,4 +19,8 @@ pub(crate) enum Write {
     Offer(OfferId),
     /// The creation of an Offer object that asks to leave an agent.
     InverseOffer(OfferId),
+    /// The creation of a task that runs already.
+    Creation(TaskId),
+    /// The spec of a framework, which a subscription or an update of it waits for.
+    Framework(ObjectKey),
 }

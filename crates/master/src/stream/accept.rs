@@ -1,0 +1,185 @@
+//! A framework accepts offers: operation by operation, task by task.
+
+use super::launch::Place;
+use super::offers::refuse_time;
+use super::{operations, request, resources};
+use crate::ids::{AgentName, ObjectKey, OfferId};
+use crate::master::Master;
+use crate::operations::{Operation, Pool};
+use crate::record::OfferEnd;
+use proffer_mesos_api::v1;
+use proffer_mesos_api::v1::framework_info::capability::Type as Capability;
+use proffer_mesos_api::v1::offer::operation::Type;
+use proffer_mesos_api::v1::resource::AllocationInfo;
+use proffer_mesos_api::v1::scheduler::call::Accept;
+use proffer_mesos_api::v1::task_status::Reason;
+use proffer_mesos_api::v1::{FrameworkId, OfferId as V1OfferId, TaskInfo, TaskState as V1State};
+use proffer_mesos_api::validation::task;
+use proffer_resources::Role;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+impl Master {
+    /// A framework accepts offers.
+    pub(crate) fn accept(&mut self, key: &ObjectKey, accept: Accept) {
+        let Accept { offer_ids, operations, filters } = accept;
+        match self.offers_accepted(key, &offer_ids) {
+            Ok((offers, role)) => {
+                let operations = operations.into_iter().filter_map(|one| self.operation(key, one, &role)).collect();
+                self.accept_offers(key, &offers, operations, refuse_time(filters.as_ref()));
+            }
+            Err(error) => self.refuse_acceptance(key, &offer_ids, operations, &error),
+        }
+    }
+
+    /// What Mesos demands of offers that are accepted together, in its order and its words.
+    fn offers_accepted(&self, key: &ObjectKey, names: &[V1OfferId]) -> Result<(Vec<OfferId>, Role), String> {
+        if names.is_empty() {
+            return Err("No offers specified".to_owned());
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(&name.value)) {
+            return Err(format!("Duplicate offer {} in offer list", twice.value));
+        }
+        let ids = names.iter().map(|name| {
+            // Of another framework's offer not even that it exists is told.
+            self.own_offer(key, &name.value).ok_or_else(|| format!("Offer {} is no longer valid", name.value))
+        });
+        let offers = ids.collect::<Result<Vec<OfferId>, String>>()?;
+        let mut place: Option<(&AgentName, &Role)> = None;
+        for offer in offers.iter().filter_map(|id| self.offers.get(id)) {
+            let (agent, role) = place.get_or_insert((&offer.agent, &offer.role));
+            if *role != &offer.role {
+                return Err(format!(
+                    "Aggregated offers must be allocated to the same role. One offer uses role '{}' but another is using \
+                     role '{role}'",
+                    offer.role
+                ));
+            }
+            if *agent != &offer.agent {
+                return Err(format!(
+                    "Aggregated offers must belong to one single agent. One offer uses agent {} and another {agent}",
+                    offer.agent
+                ));
+            }
+        }
+        let role = place.map(|(_, role)| role.clone()).ok_or("No offers specified")?;
+        Ok((offers, role))
+    }
+
+    /// Offers cannot be accepted so: those that are there are given up, and what was to be done is told not to be.
+    fn refuse_acceptance(
+        &mut self,
+        key: &ObjectKey,
+        offers: &[V1OfferId],
+        operations: Vec<v1::offer::Operation>,
+        error: &str,
+    ) {
+        for name in offers {
+            if let Some(id) = self.own_offer(key, &name.value) {
+                self.refuse(&id, Some(Duration::ZERO));
+                self.end_offer(&id, OfferEnd::Rejected, error.to_owned());
+            }
+        }
+        let state = if self.can(key, Capability::PartitionAware) { V1State::TaskDropped } else { V1State::TaskLost };
+        for operation in operations {
+            match launched_by(&operation) {
+                Some(tasks) => {
+                    let message = format!("Task launched with invalid offers: {error}");
+                    for info in tasks {
+                        self.tell_refused(key, info, state, Reason::InvalidOffers, &message);
+                    }
+                }
+                None => {
+                    let message = format!("Operation attempted with invalid offers: {error}");
+                    self.drop_operation(key, &operation, None, message);
+                }
+            }
+        }
+    }
+
+    /// One operation, as the master carries it out. Task groups are refused here.
+    fn operation(&mut self, key: &ObjectKey, operation: v1::offer::Operation, role: &Role) -> Option<Operation> {
+        if operation.r#type() == Type::LaunchGroup {
+            for info in launched_by(&operation).unwrap_or_default() {
+                let error = "Task groups are not supported by this version of Proffer: launch each task by itself";
+                self.tell_refused(key, info, V1State::TaskError, Reason::TaskGroupInvalid, error);
+            }
+            return None;
+        }
+        let info = self.stream_object(key).map(|stream| stream.info.clone()).unwrap_or_default();
+        Some(operations::read(operation, role, &info))
+    }
+
+    /// Launches a task out of accepted offers, or tells its framework why not, in Mesos' words where it is Mesos' rule.
+    pub(crate) fn launch_info(&mut self, pool: &mut Pool, info: TaskInfo) -> Result<(), String> {
+        let launched = self.try_to_launch(pool, &info);
+        if let Err(error) = &launched {
+            let key = pool.framework.clone();
+            self.tell_refused(&key, &info, V1State::TaskError, Reason::TaskInvalid, error);
+        }
+        launched
+    }
+
+    fn try_to_launch(&mut self, pool: &mut Pool, info: &TaskInfo) -> Result<(), String> {
+        let key = pool.framework.clone();
+        task::id(info).map_err(|error| error.to_string())?;
+        let task_id = &info.task_id.value;
+        if self.task_of(&key, task_id).is_some_and(|id| self.is_in_use(&id)) {
+            return Err(format!("Task has duplicate ID: {task_id}"));
+        }
+        let agent_id = self.place_on(&pool.agent).agent_id;
+        if info.agent_id.value != agent_id {
+            return Err(format!("Task uses invalid agent {} while agent {agent_id} is expected", info.agent_id.value));
+        }
+        let mut info = info.clone();
+        allocate(&mut info, &pool.role)?;
+        task::description(&info).map_err(|error| error.to_string())?;
+        let framework_id = self.stream_object(&key).map(|stream| stream.framework_id.clone()).unwrap_or_default();
+        task::executor_of(&info, &FrameworkId { value: framework_id }, None).map_err(|error| error.to_string())?;
+        let asked = resources::from_v1(&info.resources)?;
+        if !pool.left.contains(&asked) {
+            return Err(format!(
+                "Total resources {} required by task and its executor is more than available {}",
+                asked.allocate(&pool.role),
+                pool.left.allocate(&pool.role)
+            ));
+        }
+        task::no_own_cgroups(&info).map_err(|error| error.to_string())?;
+        let request = request::task_request(&info)?;
+        pool.left.subtract(&asked);
+        let place = Place { agent: pool.agent.clone(), role: pool.role.clone(), held: asked, offer: Some(pool.number) };
+        self.launch_over_stream(&key, info, request, place);
+        Ok(())
+    }
+
+    /// Whether a task's ID cannot be used again: it runs, or its end is not acknowledged.
+    fn is_in_use(&self, id: &crate::ids::TaskId) -> bool {
+        self.tasks
+            .get(id)
+            .is_some_and(|task| !task.is_over() || task.stream.as_ref().is_some_and(|stream| stream.pending.is_some()))
+    }
+}
+
+/// The tasks that an operation launches, if it does.
+fn launched_by(operation: &v1::offer::Operation) -> Option<&[TaskInfo]> {
+    match operation.r#type() {
+        Type::Launch => Some(operation.launch.as_ref().map_or(&[], |launch| &launch.task_infos)),
+        Type::LaunchGroup => Some(operation.launch_group.as_ref().map_or(&[], |group| &group.task_group.tasks)),
+        _ => None,
+    }
+}
+
+/// Says of resources that do not say it that they are given to this role, as Mesos does for older frameworks.
+fn allocate(info: &mut TaskInfo, role: &Role) -> Result<(), String> {
+    for resource in &mut info.resources {
+        let told = resource.allocation_info.get_or_insert_with(AllocationInfo::default);
+        let told = told.role.get_or_insert_with(|| role.as_str().to_owned());
+        if told != role.as_str() {
+            return Err(format!(
+                "Task's resources are allocated to role '{told}' while the offer's are allocated to role '{role}'"
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Frameworks whose schedulers speak Mesos' v1 scheduler API, over a stream of their own.
+//!
+//! ```text
+//! Subscribe ──▶ subscribe.rs ──▶ the object is written ──▶ Subscribed, SUBSCRIBED, OFFERS
+//! Call ───────▶ calls.rs ─┬─▶ accept.rs ──▶ launch.rs   one write, then the launch
+//!                         ├─▶ updates.rs                 ACKNOWLEDGE; UPDATE the other way
+//!                         └─▶ reconcile.rs
+//! Unsubscribed ▶ failover.rs ──▶ the timeout ──▶ completed
+//! ```
+//!
+//! The shell has checked before whose call it is: a call comes with the stream that its framework is subscribed by.
+
+mod accept;
+mod calls;
+mod describe;
+mod failover;
+mod launch;
+mod names;
+mod offers;
+mod operations;
+mod reconcile;
+mod request;
+pub mod resources;
+mod subscribe;
+mod updates;
+
+pub use describe::framework_object;
+pub use request::task_request;
+
+use crate::ids::{Connection, ObjectKey};
+use proffer_mesos_api::v1;
+use std::collections::BTreeMap;
+use subscribe::Waiting;
+
+/// What is known of the scheduler API as a whole.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    /// Frameworks by their ID in the Mesos API.
+    pub(crate) frameworks: BTreeMap<String, ObjectKey>,
+    /// The framework that is subscribed by a stream.
+    pub(crate) connections: BTreeMap<Connection, ObjectKey>,
+    /// Schedulers that wait until the object of their framework is written.
+    pub(crate) waiting: BTreeMap<ObjectKey, Waiting>,
+    /// Offers that were made during this event, by framework.
+    pub(crate) offers: BTreeMap<ObjectKey, Vec<v1::Offer>>,
+    /// Containers that were named.
+    pub(crate) last_container: u64,
+}
