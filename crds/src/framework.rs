@@ -4,6 +4,7 @@ use crate::{Condition, QuantityText};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A framework: its scheduler gets offers and decides what to run on them.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
     doc = "A Framework gets offers of resources and runs Tasks on them. With the built-in scheduler, applying a Framework and a Task is enough to run something.",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Scheduler", type_ = "string", json_path = ".status.scheduler"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Pending", type_ = "integer", json_path = ".status.tasks.pending"),
     printcolumn(name = "Active", type_ = "integer", json_path = ".status.tasks.active"),
     printcolumn(name = "Completed", type_ = "integer", json_path = ".status.tasks.completed"),
@@ -43,6 +45,26 @@ pub struct FrameworkSpec {
     /// Who decides what runs on an offer.
     #[serde(default)]
     pub scheduler: Scheduler,
+    /// Who may act as this framework in the Mesos API: only a scheduler that authenticates as this principal may subscribe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub principal: Option<String>,
+    /// How long its tasks go on without its scheduler, in seconds, before they are ended and the framework is over (Mesos:
+    /// `failover_timeout`). For `delivery: Stream`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 9_223_372_036.0))]
+    pub failover_timeout_seconds: Option<f64>,
+    /// Whether agents keep what they know of its tasks on disk; they always do (Mesos: `checkpoint`). Cannot be changed by its
+    /// scheduler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<bool>,
+    /// Which agents it wants to be offered, by role, in Mesos' JSON (`OfferConstraints`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::mesos_json")]
+    pub offer_constraints: Option<Value>,
+    /// When a launch over the scheduler API reaches the agent: once its Task object is written, or at once.
+    #[serde(default, skip_serializing_if = "TaskDurability::is_default")]
+    pub task_durability: TaskDurability,
     /// How long an offer waits for a reply, in seconds, before it goes away. The controller's own limit where this is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3600))]
@@ -67,6 +89,11 @@ impl Default for FrameworkSpec {
             roles: default_roles(),
             capabilities: Vec::new(),
             scheduler: Scheduler::default(),
+            principal: None,
+            failover_timeout_seconds: None,
+            checkpoint: None,
+            offer_constraints: None,
+            task_durability: TaskDurability::default(),
             offer_timeout_seconds: None,
             history_limit: default_history_limit(),
         }
@@ -86,11 +113,33 @@ pub enum Capability {
     ReservationRefinement,
     /// Agents in other regions than the controller's.
     RegionAware,
+    /// Roles, more than one. A scheduler without it has exactly one.
+    MultiRole,
+    /// That tasks may be unreachable and come back. Others are told that these are lost.
+    PartitionAware,
+    /// That tasks take time to end. Others are not told of it.
+    TaskKillingState,
+}
+
+/// When a launch over the scheduler API reaches the agent.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskDurability {
+    /// Once its Task object is written, so that a new leader knows of it.
+    #[default]
+    Durable,
+    /// At once, as in Mesos: until its Task object is written, only the agent knows of it.
+    WriteBehind,
+}
+
+impl TaskDurability {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Exactly one scheduler.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[x_kube(validation = Rule::new("has(self.builtIn) != has(self.external)").message("choose one scheduler: either builtIn: {} or external: {delivery: Resource}"))]
+#[x_kube(validation = Rule::new("has(self.builtIn) != has(self.external)").message("choose one scheduler: either builtIn: {} or external: {delivery: Resource} or external: {delivery: Stream}"))]
 #[serde(rename_all = "camelCase")]
 pub struct Scheduler {
     /// Proffer's own: it takes Task objects and finds an agent for each.
@@ -127,11 +176,21 @@ pub enum Strategy {
 }
 
 /// A scheduler that runs elsewhere.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalScheduler {
     /// How offers reach it.
     pub delivery: Delivery,
+    /// With `Stream`: the ID by which the framework is known in the Mesos API. One is made of the object's UID if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("a framework's ID cannot be changed: make another Framework"))]
+    pub framework_id: Option<String>,
+    /// With `Stream`: what its scheduler said of itself last, in Mesos' JSON (`FrameworkInfo`). Once it is there, it counts, and
+    /// roles, capabilities, checkpoint and failover timeout of this object only show what of it they can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::mesos_json")]
+    pub framework_info: Option<Value>,
 }
 
 /// How offers reach an external scheduler.
@@ -139,6 +198,8 @@ pub struct ExternalScheduler {
 pub enum Delivery {
     /// As Offer objects, which it answers by setting `spec.reply`.
     Resource,
+    /// As events of Mesos' v1 scheduler API at `/api/v1/scheduler`.
+    Stream,
 }
 
 /// What the controller knows of a framework.
@@ -155,7 +216,13 @@ pub struct FrameworkStatus {
     /// The framework's ID in the Mesos API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub framework_id: Option<String>,
-    /// The scheduler in a word: `BinPack`, `Spread` or `External`.
+    /// With `delivery: Stream`, whether a scheduler is subscribed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<FrameworkPhase>,
+    /// With `delivery: Stream`, since when no scheduler is subscribed, RFC 3339 with microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disconnected_at: Option<String>,
+    /// The scheduler in a word: `BinPack`, `Spread`, `External` or `Stream`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduler: Option<String>,
     /// How many tasks it has.
@@ -170,6 +237,19 @@ pub struct FrameworkStatus {
     /// `Ready`, with the reason why it gets no offers if it gets none.
     #[serde(default)]
     pub conditions: Vec<Condition>,
+}
+
+/// How far a framework is whose scheduler subscribes.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FrameworkPhase {
+    /// No scheduler has subscribed so far.
+    New,
+    /// A scheduler is subscribed.
+    Active,
+    /// A scheduler was subscribed, and may come back within the failover timeout.
+    Disconnected,
+    /// It is over for good.
+    Completed,
 }
 
 /// What is held, as Kubernetes quantities.

@@ -25,8 +25,8 @@ pub use allocation_role::{
 };
 pub use condition::{Condition, ConditionStatus, set_condition};
 pub use framework::{
-    Allocated, BuiltInScheduler, Capability, Delivery, ExternalScheduler, Framework, FrameworkSpec, FrameworkStatus,
-    FrameworkTaskCounts, Scheduler, Strategy,
+    Allocated, BuiltInScheduler, Capability, Delivery, ExternalScheduler, Framework, FrameworkPhase, FrameworkSpec,
+    FrameworkStatus, FrameworkTaskCounts, Scheduler, Strategy, TaskDurability,
 };
 pub use maintenance::{
     AgentInMaintenance, FrameworkInMaintenance, Maintenance, MaintenancePhase, MaintenanceReply, MaintenanceSpec,
@@ -39,9 +39,14 @@ pub use offer::{
 };
 pub use quantity::QuantityText;
 pub use task::{
-    Command, EnvironmentVariable, FrameworkReference, KillPolicy, PortRequest, ResourceRequest, Task, TaskAgent,
+    Command, EnvironmentVariable, FrameworkReference, KillPolicy, Placement, PortRequest, ResourceRequest, Task, TaskAgent,
     TaskLimits, TaskSpec, TaskState, TaskStatus, TaskTimes,
 };
+
+/// The schema of a message in Mesos' JSON: an object whose fields Mesos defines.
+fn mesos_json(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+}
 
 /// API group of every kind.
 pub const GROUP: &str = "proffer.dev";

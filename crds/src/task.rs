@@ -4,6 +4,7 @@ use crate::{Condition, QuantityText};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A task of a framework. It runs once; `kubectl delete` ends it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -58,6 +59,30 @@ pub struct TaskSpec {
     /// How it is ended.
     #[serde(default)]
     pub kill_policy: KillPolicy,
+    /// What its framework's scheduler asked for, if it was launched over the Mesos API: all of it, in Mesos' JSON (`TaskInfo`). The
+    /// fields above show what of it they can. Written by the controller only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::mesos_json")]
+    pub task_info: Option<Value>,
+    /// Where its framework's scheduler launched it, if it was launched over the Mesos API. Written by the controller only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<Placement>,
+}
+
+/// The place that a scheduler chose for a task.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Placement {
+    /// Its agent.
+    pub agent: TaskAgent,
+    /// ID of its container, by which the agent knows it.
+    pub container_id: String,
+    /// The role for which it holds its resources.
+    pub role: String,
+    /// Epoch of the leader that placed it.
+    pub master_epoch: i64,
+    /// When it was placed, RFC 3339 with microseconds.
+    pub at: String,
 }
 
 /// Names a Framework of the same namespace.
