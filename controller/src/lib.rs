@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod records;
 pub mod registry;
 pub mod runner;
+pub mod schedulers;
 pub mod slots;
 pub mod wiring;
 pub mod writer;

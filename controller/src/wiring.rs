@@ -10,6 +10,7 @@ use crate::logging::Levels;
 use crate::metrics::Metrics;
 use crate::registry::{Heard, Registry, Watches, fresh_list};
 use crate::runner::{self, Reach, Runner};
+use crate::schedulers::Schedulers;
 use crate::slots::{Configured, Keeper, SLOT_LABELS, Template};
 use crate::writer::{self, Executor, Notices};
 use anyhow::Context;
@@ -43,6 +44,7 @@ pub async fn run(args: RunArguments, levels: Levels) -> anyhow::Result<()> {
     let client = connect(args.kubeconfig.clone()).await?;
     let metrics = Arc::new(Metrics::new());
     let about = Arc::new(About::new(clock.now(), &args));
+    let schedulers = Schedulers::default();
     let registry = Registry::new();
     let watches = start_watches(&args, &client, &registry, &metrics);
     let access = access(&args, &client);
@@ -78,6 +80,7 @@ pub async fn run(args: RunArguments, levels: Levels) -> anyhow::Result<()> {
             client: client.clone(),
             about: Arc::clone(&about),
             subscribers: Subscribers::default(),
+            schedulers: schedulers.clone(),
         },
         listener,
     ));
@@ -110,7 +113,7 @@ pub async fn run(args: RunArguments, levels: Levels) -> anyhow::Result<()> {
         about.elected(clock.now());
         let (outrun, on_outrun) = watch::channel(guard.epoch());
         tokio::select! {
-            failed = lead(&args, client.clone(), clock, &guard, &registry, &links, &metrics, &standing, outrun, template) => failed,
+            failed = lead(&args, client.clone(), clock, &guard, &registry, &links, &metrics, &standing, outrun, template, &me, schedulers.clone()) => failed,
             epoch = leader::count_lost(on_outrun, guard.epoch(), raised) => {
                 above = Some(epoch);
                 Err(anyhow::anyhow!(
@@ -150,6 +153,8 @@ async fn lead(
     standing: &watch::Sender<Standing>,
     outrun: watch::Sender<Epoch>,
     template: Template,
+    me: &Identity,
+    schedulers: Schedulers,
 ) -> anyhow::Result<()> {
     // Everything that acts as the leader ends with this function, before the Lease is given back.
     let mut acting = JoinSet::new();
@@ -169,10 +174,17 @@ async fn lead(
         Executor::new(client.clone(), Arc::clone(registry), guard.clone(), inbox.heard.clone(), Arc::clone(metrics));
     let writer = writer::start(executor, usize::from(args.write_concurrency), &mut acting);
     let notices = Notices::start(client.clone(), Arc::clone(registry), Arc::clone(metrics), &args.pod_name);
-    let reach =
-        Reach { guard: guard.clone(), links: Arc::clone(links), writer, notices, metrics: Arc::clone(metrics), outrun };
+    let reach = Reach {
+        guard: guard.clone(),
+        links: Arc::clone(links),
+        writer,
+        notices,
+        metrics: Arc::clone(metrics),
+        outrun,
+        schedulers,
+    };
     let (on_recovered, recovered) = oneshot::channel();
-    let runner = Runner::new(master_config(args, guard), clock, reach, on_recovered);
+    let runner = Runner::new(master_config(args, guard, me), clock, reach, on_recovered);
     registry.attach(guard.epoch(), inbox.heard.clone());
     inbox.heard.send(Heard::Event(Event::Recovered)).context("the runner's queue")?;
     let (on_end, runner_ended) = oneshot::channel::<()>();
@@ -249,7 +261,7 @@ fn start_watches(args: &RunArguments, client: &Client, registry: &Arc<Registry>,
     watches
 }
 
-fn master_config(args: &RunArguments, guard: &Guard) -> MasterConfig {
+fn master_config(args: &RunArguments, guard: &Guard, me: &Identity) -> MasterConfig {
     MasterConfig {
         agent_ping_timeout: args.agent_ping_timeout,
         max_agent_ping_timeouts: args.max_agent_ping_timeouts,
@@ -257,6 +269,8 @@ fn master_config(args: &RunArguments, guard: &Guard) -> MasterConfig {
         offer_timeout: args.offer_timeout,
         offer_retention: args.offer_retention,
         offer_min_hold: args.offer_min_hold,
+        master_info: http::master_info(me, args.http_listen.port()),
+        container_seed: uuid::Uuid::new_v4().as_u64_pair().0,
         ..MasterConfig::new(guard.epoch())
     }
 }

@@ -39,8 +39,8 @@ pub use offer::{
 };
 pub use quantity::QuantityText;
 pub use task::{
-    Command, EnvironmentVariable, FrameworkReference, KillPolicy, Placement, PortRequest, ResourceRequest, Task, TaskAgent,
-    TaskLimits, TaskSpec, TaskState, TaskStatus, TaskTimes,
+    Command, EnvironmentVariable, FrameworkReference, KillPolicy, Placement, PortRequest, ResourceRequest, Task,
+    TaskAgent, TaskLimits, TaskSpec, TaskState, TaskStatus, TaskTimes,
 };
 
 /// The schema of a message in Mesos' JSON: an object whose fields Mesos defines.

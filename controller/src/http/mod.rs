@@ -14,12 +14,13 @@ mod health;
 mod missing;
 mod reads;
 mod redirect;
+mod scheduler;
 mod state;
 pub(crate) mod stream;
 mod view;
 
 pub use about::About;
-pub use api::Subscribers;
+pub use api::{Subscribers, master_info};
 
 use crate::agent_link::{Links, Standing};
 use crate::auth::Access;
@@ -27,6 +28,7 @@ use crate::leader::Identity;
 use crate::logging::Levels;
 use crate::metrics::Metrics;
 use crate::registry::{Registry, Watches};
+use crate::schedulers::Schedulers;
 use answer::{not_allowed, text};
 use axum::Router;
 use axum::extract::{Query, Request, State};
@@ -69,6 +71,8 @@ pub struct Master {
     pub about: Arc<About>,
     /// Who follows the operator API's events.
     pub subscribers: Subscribers,
+    /// The schedulers that are subscribed.
+    pub schedulers: Schedulers,
 }
 
 /// Every route.
@@ -102,6 +106,9 @@ pub fn router(master: Master) -> Router {
     }
     for path in ["/api/v1", "/api/v1/operator", "/master/api/v1", "/master/api/v1/operator"] {
         router = router.route(path, any(api::call));
+    }
+    for path in ["/api/v1/scheduler", "/master/api/v1/scheduler"] {
+        router = router.route(path, any(scheduler::call));
     }
     router = spelled(router, "files/browse", &get(files::browse));
     router = spelled(router, "files/read", &get(files::read));

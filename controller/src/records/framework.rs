@@ -1,9 +1,10 @@
 //! A framework's record as the status of its Framework.
 
 use super::{allocated, count, epoch_number};
+use crate::clock::to_text;
 use k8s_openapi::jiff::Timestamp;
-use proffer_crds::{Condition, ConditionStatus, FrameworkStatus, FrameworkTaskCounts, set_condition};
-use proffer_master::{FrameworkRecord, Readiness};
+use proffer_crds::{Condition, ConditionStatus, FrameworkPhase, FrameworkStatus, FrameworkTaskCounts, set_condition};
+use proffer_master::{FrameworkRecord, Readiness, StreamPhase};
 
 /// The status that says what `record` says. `before` is the status so far.
 #[must_use]
@@ -13,6 +14,8 @@ pub fn status(record: &FrameworkRecord, before: Option<&FrameworkStatus>, now: T
     FrameworkStatus {
         observed_generation: Some(record.generation),
         master_epoch: epoch_number(record.epoch),
+        phase: record.stream.as_ref().map(|stream| phase(stream.phase)),
+        disconnected_at: record.stream.as_ref().and_then(|stream| stream.disconnected_at).map(to_text),
         framework_id: Some(record.framework_id.clone()).filter(|id| !id.is_empty()),
         scheduler: Some(record.scheduler.to_owned()).filter(|scheduler| !scheduler.is_empty()),
         tasks: FrameworkTaskCounts {
@@ -23,6 +26,15 @@ pub fn status(record: &FrameworkRecord, before: Option<&FrameworkStatus>, now: T
         allocated: allocated(&record.allocated),
         offers: count(record.offers),
         conditions,
+    }
+}
+
+fn phase(phase: StreamPhase) -> FrameworkPhase {
+    match phase {
+        StreamPhase::New => FrameworkPhase::New,
+        StreamPhase::Active => FrameworkPhase::Active,
+        StreamPhase::Disconnected => FrameworkPhase::Disconnected,
+        StreamPhase::Completed => FrameworkPhase::Completed,
     }
 }
 
@@ -53,6 +65,7 @@ mod tests {
             allocated: Quantities::of(Amount::from_thousandths(200), Amount::from_units(64)),
             offers: 0,
             ready: Readiness { ready: false, reason: "NoAgents", message: "no agent is registered".to_owned() },
+            stream: None,
             epoch: Epoch(4),
         };
         let now = Timestamp::from_second(1_795_362_000).unwrap();

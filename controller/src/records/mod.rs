@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod framework;
 pub mod offer;
+pub mod stream;
 pub mod task;
 
 use proffer_crds::Allocated;

@@ -1,8 +1,11 @@
 //! Framework objects to the master's events.
 
 use super::shelf::{Entry, object_key, uid_of};
-use proffer_crds::{Capability, Delivery as ObjectDelivery, Framework, FrameworkSpec, Strategy as ObjectStrategy};
-use proffer_master::{Capabilities, Delivery, Event, FrameworkObject, SchedulerKind, Strategy};
+use crate::records;
+use proffer_crds::{
+    Capability, Delivery as ObjectDelivery, ExternalScheduler, Framework, FrameworkSpec, Strategy as ObjectStrategy,
+};
+use proffer_master::{Capabilities, Delivery, Event, FrameworkObject, ObjectKey, SchedulerKind, Strategy};
 use proffer_resources::Role;
 use std::time::Duration;
 
@@ -17,6 +20,11 @@ pub(super) fn applied(entry: &Entry<Framework>) -> Event {
     Event::FrameworkApplied(match entry.value() {
         Ok(framework) => {
             let spec = &framework.spec;
+            if let Some(external) =
+                spec.scheduler.external.as_ref().filter(|external| external.delivery == ObjectDelivery::Stream)
+            {
+                return Event::FrameworkApplied(over_stream(framework, external, key, uid));
+            }
             let (roles, problem) = match roles(spec) {
                 Ok(roles) => (roles, None),
                 Err(problem) => (vec![Role::any()], Some(problem)),
@@ -25,11 +33,7 @@ pub(super) fn applied(entry: &Entry<Framework>) -> Event {
                 generation,
                 roles,
                 capabilities: capabilities(spec),
-                offer_timeout: spec
-                    .offer_timeout_seconds
-                    .and_then(|seconds| u64::try_from(seconds).ok())
-                    .filter(|&seconds| seconds > 0)
-                    .map(Duration::from_secs),
+                offer_timeout: offer_timeout(spec),
                 history_limit: usize::try_from(spec.history_limit).unwrap_or(0),
                 ..FrameworkObject::new(key, uid, problem.map_or_else(|| scheduler(spec), Err))
             }
@@ -41,6 +45,25 @@ pub(super) fn applied(entry: &Entry<Framework>) -> Event {
             ..FrameworkObject::new(key, uid, Err(format!("the object does not have a Framework's form: {problem}")))
         },
     })
+}
+
+/// A framework that is served over a stream.
+fn over_stream(framework: &Framework, external: &ExternalScheduler, key: ObjectKey, uid: String) -> FrameworkObject {
+    let object = match records::stream::framework_object(framework, external) {
+        Ok(stream) => proffer_master::framework_object(key, uid, stream),
+        Err(problem) => FrameworkObject::new(key, uid, Err(problem)),
+    };
+    FrameworkObject {
+        generation: framework.metadata.generation.unwrap_or_default(),
+        offer_timeout: offer_timeout(&framework.spec),
+        history_limit: usize::try_from(framework.spec.history_limit).unwrap_or(0),
+        ..object
+    }
+}
+
+fn offer_timeout(spec: &FrameworkSpec) -> Option<Duration> {
+    let seconds = spec.offer_timeout_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+    seconds.filter(|&seconds| seconds > 0).map(Duration::from_secs)
 }
 
 /// What a Framework object that is gone tells the master.
@@ -81,8 +104,9 @@ fn scheduler(spec: &FrameworkSpec) -> Result<SchedulerKind, String> {
         })),
         (None, Some(external)) => match external.delivery {
             ObjectDelivery::Resource => Ok(SchedulerKind::External(Delivery::Objects)),
+            ObjectDelivery::Stream => Ok(SchedulerKind::External(Delivery::Stream)),
         },
-        _ => Err("choose one scheduler: either builtIn: {} or external: {delivery: Resource}".to_owned()),
+        _ => Err("choose one scheduler: either builtIn: {} or external: {delivery: Resource} or external: {delivery: Stream}".to_owned()),
     }
 }
 

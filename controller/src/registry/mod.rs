@@ -27,7 +27,7 @@ pub use watch::{FreshListError, Watches, fresh_list};
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use proffer_crds::{Agent, Framework, Offer, Task};
-use proffer_master::{Epoch, Event, NoticeAbout, ObjectKey, OfferId};
+use proffer_master::{Epoch, Event, NoticeAbout, ObjectKey, OfferId, TaskId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, mpsc};
@@ -215,6 +215,12 @@ impl Registry {
         // A panic elsewhere aborts the process; what is in the shelves is whole either way.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The identity by which the master and agents know a Task.
+#[must_use]
+pub fn task_id(entry: &Entry<Task>) -> TaskId {
+    task::id(entry)
 }
 
 impl Sink {

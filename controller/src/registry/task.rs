@@ -4,7 +4,7 @@ use super::shelf::{Entry, object_key, uid_of};
 use crate::records;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use proffer_crds::{PortRequest as ObjectPorts, QuantityText, TASK_FINALIZER, Task, TaskSpec};
-use proffer_master::{Command, Event, PortRequest, TaskId, TaskObject, TaskRequest, Time};
+use proffer_master::{Command, Event, PortRequest, TaskId, TaskObject, TaskRequest, Time, task_request};
 use proffer_resources::quantity::{self, QuantityError};
 use proffer_resources::{Amount, Ranges, Resources, Role};
 use std::time::Duration;
@@ -26,12 +26,20 @@ const LONGEST_GRACE_SECONDS: i32 = 86_400;
 /// What a Task object that is there tells the master.
 pub(super) fn applied(entry: &Entry<Task>) -> Event {
     let meta = entry.meta();
+    let mut stream = None;
     let (framework, request, record) = match entry.value() {
-        Ok(task) => (
-            task.spec.framework_ref.name.clone(),
-            request(&task.spec),
-            task.status.as_ref().and_then(records::task::record),
-        ),
+        Ok(task) => {
+            let record = task.status.as_ref().and_then(records::task::record);
+            match records::stream::task_object(&task.spec) {
+                Some(launched) => {
+                    let record = record.or_else(|| records::stream::placed(&task.spec, &launched.as_ref().ok()?.info));
+                    let request = launched.as_ref().map_err(Clone::clone).and_then(|one| task_request(&one.info));
+                    stream = launched.ok().map(Box::new);
+                    (task.spec.framework_ref.name.clone(), request, record)
+                }
+                None => (task.spec.framework_ref.name.clone(), request(&task.spec), record),
+            }
+        }
         Err(problem) => {
             (owning_framework(meta), Err(format!("the object does not have a Task's form: {problem}")), None)
         }
@@ -43,6 +51,7 @@ pub(super) fn applied(entry: &Entry<Task>) -> Event {
         owner: owner(meta).map(|owner| owner.uid.clone()),
         request,
         record,
+        stream,
         deleting: meta.deletion_timestamp.is_some(),
         finalizer: meta.finalizers.as_ref().is_some_and(|all| all.iter().any(|one| one == TASK_FINALIZER)),
         created: meta.creation_timestamp.as_ref().map_or(Time(0), |time| Time(time.0.as_microsecond())),
@@ -54,9 +63,12 @@ pub(super) fn deleted(entry: &Entry<Task>) -> Event {
     Event::TaskDeleted(id(entry))
 }
 
-/// The identity of a Task.
+/// The identity of a Task. One that was launched over a stream had its place before it had an object, so its container's ID
+/// stands for the object's.
 pub(super) fn id(entry: &Entry<Task>) -> TaskId {
-    TaskId { key: object_key(entry), uid: uid_of(entry) }
+    let placement = entry.value().ok().and_then(|task| task.spec.placement.as_ref());
+    let uid = placement.map_or_else(|| uid_of(entry), |placement| placement.container_id.clone());
+    TaskId { key: object_key(entry), uid }
 }
 
 /// Of a Task that cannot be read, the owner is the only word on its framework.

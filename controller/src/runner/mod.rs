@@ -9,6 +9,7 @@ use crate::clock::{Boot, Clock};
 use crate::leader::Guard;
 use crate::metrics::Metrics;
 use crate::registry::{Entry, Heard};
+use crate::schedulers::Schedulers;
 use crate::writer::{Basis, Notices, Op};
 use hops::Hops;
 use proffer_agent_link::v1::LaunchTimes;
@@ -25,6 +26,9 @@ const BATCH: usize = 256;
 /// Events of agents that wait; an agent whose event finds no room waits itself.
 const AGENT_EVENTS: usize = 4096;
 
+/// Calls of schedulers that wait; one whose call finds no room waits itself.
+const CALLS: usize = 4096;
+
 /// Where the runner is told things.
 #[derive(Clone, Debug)]
 pub struct Inbox {
@@ -32,6 +36,8 @@ pub struct Inbox {
     pub heard: mpsc::UnboundedSender<Heard>,
     /// By agents.
     pub agents: mpsc::Sender<Arrived>,
+    /// By schedulers.
+    pub schedulers: mpsc::Sender<Event>,
 }
 
 /// The receiving ends of an [`Inbox`].
@@ -41,6 +47,8 @@ pub struct Outlets {
     pub heard: mpsc::UnboundedReceiver<Heard>,
     /// What agents told.
     pub agents: mpsc::Receiver<Arrived>,
+    /// What schedulers called.
+    pub schedulers: mpsc::Receiver<Event>,
 }
 
 /// An inbox and its receiving ends.
@@ -48,7 +56,9 @@ pub struct Outlets {
 pub fn inbox() -> (Inbox, Outlets) {
     let (heard_in, heard) = mpsc::unbounded_channel();
     let (agents_in, agents) = mpsc::channel(AGENT_EVENTS);
-    (Inbox { heard: heard_in, agents: agents_in }, Outlets { heard, agents })
+    let (schedulers_in, schedulers) = mpsc::channel(CALLS);
+    let inbox = Inbox { heard: heard_in, agents: agents_in, schedulers: schedulers_in };
+    (inbox, Outlets { heard, agents, schedulers })
 }
 
 /// An event that came from an agent.
@@ -78,6 +88,7 @@ pub struct Runner {
     notices: Notices,
     metrics: Arc<Metrics>,
     outrun: watch::Sender<Epoch>,
+    schedulers: Schedulers,
     /// The version of each task that the master was told last: what it decides is decided on this one.
     told: HashMap<ObjectKey, Arc<Entry<Task>>>,
     /// Writes that have not ended, and what waits for each.
@@ -100,13 +111,15 @@ pub struct Reach {
     pub metrics: Arc<Metrics>,
     /// The later epoch that an agent told last.
     pub outrun: watch::Sender<Epoch>,
+    /// The schedulers that are subscribed.
+    pub schedulers: Schedulers,
 }
 
 impl Runner {
     /// A runner of a new master. `recovered` fires when [`Event::Recovered`] has been handled.
     #[must_use]
     pub fn new(config: MasterConfig, clock: Clock, reach: Reach, recovered: oneshot::Sender<()>) -> Self {
-        let Reach { guard, links, writer, notices, metrics, outrun } = reach;
+        let Reach { guard, links, writer, notices, metrics, outrun, schedulers } = reach;
         Self {
             master: Master::new(config),
             clock,
@@ -118,6 +131,7 @@ impl Runner {
             hops: Hops::new(Arc::clone(&metrics)),
             metrics,
             outrun,
+            schedulers,
             writes: HashMap::new(),
             recovered: Some(recovered),
         }
@@ -127,6 +141,7 @@ impl Runner {
     pub async fn run(mut self, mut outlets: Outlets) {
         let mut heard = Vec::with_capacity(BATCH);
         let mut arrived = Vec::with_capacity(BATCH);
+        let mut called = Vec::with_capacity(BATCH);
         loop {
             let now = self.clock.now();
             let tick = self.master.next_tick().map(|next| next.since(now));
@@ -134,6 +149,7 @@ impl Runner {
                 biased;
                 n = outlets.heard.recv_many(&mut heard, BATCH) => if n == 0 { return },
                 n = outlets.agents.recv_many(&mut arrived, BATCH) => if n == 0 { return },
+                n = outlets.schedulers.recv_many(&mut called, BATCH) => if n == 0 { return },
                 () = tokio::time::sleep(tick.unwrap_or_default()), if tick.is_some() => {}
             }
             // One side that is busy must not keep the other waiting.
@@ -147,6 +163,11 @@ impl Runner {
             {
                 arrived.push(more);
             }
+            while called.len() < BATCH
+                && let Ok(more) = outlets.schedulers.try_recv()
+            {
+                called.push(more);
+            }
             // A process that was stopped for a while must not act on what it knew before.
             self.guard.check();
             for heard in heard.drain(..) {
@@ -155,6 +176,9 @@ impl Runner {
             for arrived in arrived.drain(..) {
                 self.hops.arrived(&arrived);
                 self.handle(arrived.event);
+            }
+            for event in called.drain(..) {
+                self.handle(event);
             }
             let now = self.clock.now();
             if self.master.next_tick().is_some_and(|next| next <= now) {
@@ -233,6 +257,17 @@ impl Runner {
                 let basis = Basis(self.told.get(&task.key).cloned());
                 self.write(Op::TaskStatus { writes: vec![write], task, record, basis, awaited });
             }
+            Effect::CreateTask { write, task } => {
+                self.hops.decided(write, &task.id, &task.record);
+                self.write(Op::CreateTask { write, task });
+            }
+            Effect::WriteFrameworkSpec { write, spec } => self.write(Op::FrameworkSpec { write, spec }),
+            Effect::KnowFramework { framework_id, principal } => self.schedulers.know(framework_id, principal),
+            Effect::ForgetFramework { framework_id } => self.schedulers.forget(&framework_id),
+            Effect::Subscribed { connection, framework_id } => self.schedulers.subscribed(connection, &framework_id),
+            Effect::Notify { connection, event } => self.schedulers.notify(connection, &event),
+            Effect::CloseStream { connection, error } => self.schedulers.end(connection, error.as_deref()),
+            Effect::AnswerUpdate { asked, answer } => self.schedulers.answer(asked, answer),
             Effect::AdoptTask { task, framework, finalizer } => {
                 self.write(Op::AdoptTask { task, framework, finalizer });
             }
@@ -260,7 +295,10 @@ impl Runner {
 
 fn write_of(effect: &Effect) -> Option<WriteId> {
     match effect {
-        Effect::WriteTask { write, .. } | Effect::CreateOffer { write, .. } => Some(*write),
+        Effect::WriteTask { write, .. }
+        | Effect::CreateTask { write, .. }
+        | Effect::WriteFrameworkSpec { write, .. }
+        | Effect::CreateOffer { write, .. } => Some(*write),
         _ => None,
     }
 }
@@ -282,6 +320,10 @@ fn event_name(event: &Event) -> &'static str {
         Event::SlotAttached { .. } => "slot_attached",
         Event::StatusUpdate { .. } => "status_update",
         Event::Pong { .. } => "pong",
+        Event::Subscribe(_) => "subscribe",
+        Event::Unsubscribed(_) => "unsubscribed",
+        Event::Call { .. } => "call",
+        Event::UpdateFramework { .. } => "update_framework",
         Event::Written { .. } => "written",
         Event::Recovered => "recovered",
         Event::Tick => "tick",

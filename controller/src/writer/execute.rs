@@ -44,6 +44,8 @@ impl Executor {
             Op::TaskStatus { writes, task, record, basis, .. } => {
                 ("task", writes, self.task_status(&task, &record, &basis).await)
             }
+            Op::CreateTask { write, task } => ("task-create", vec![write], self.create_task(&task).await),
+            Op::FrameworkSpec { write, spec } => ("framework-spec", vec![write], self.framework_spec(&spec).await),
             Op::AdoptTask { task, framework, finalizer } => {
                 ("task-adopt", vec![], self.adopt_task(&task, &framework, finalizer).await)
             }

@@ -63,7 +63,10 @@ async fn write(recorder: Recorder, registry: Arc<Registry>, mut notices: mpsc::R
 
 fn reference(about: &NoticeAbout, registry: &Registry) -> ObjectReference {
     match about {
-        NoticeAbout::Task(task) => to::<Task>(&task.key, Some(task.uid.clone())),
+        NoticeAbout::Task(task) => {
+            let uid = registry.get::<Task>(&task.key).and_then(|entry| entry.meta().uid.clone());
+            to::<Task>(&task.key, uid)
+        }
         NoticeAbout::Framework(key, uid) => to::<Framework>(key, Some(uid.clone())),
         NoticeAbout::Agent(agent) => {
             let key = ObjectKey::new("", agent.0.clone());

@@ -4,7 +4,8 @@ use crate::clock::Boot;
 use crate::registry::Entry;
 use proffer_crds::Task;
 use proffer_master::{
-    AgentRecord, Epoch, FrameworkRecord, ObjectKey, OfferEnd, OfferId, OfferRecord, TaskId, TaskRecord, WriteId,
+    AgentRecord, Epoch, FrameworkRecord, FrameworkSpecRecord, NewTask, ObjectKey, OfferEnd, OfferId, OfferRecord,
+    TaskId, TaskRecord, WriteId,
 };
 use proffer_mesos_api::TaskState;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -36,6 +37,20 @@ pub enum Op {
         basis: Basis,
         /// Whether something waits for it.
         awaited: bool,
+    },
+    /// A new task, launched over a stream.
+    CreateTask {
+        /// The write that this is the answer to.
+        write: WriteId,
+        /// The task.
+        task: Box<NewTask>,
+    },
+    /// What a scheduler says of its framework.
+    FrameworkSpec {
+        /// The write that this is the answer to.
+        write: WriteId,
+        /// The spec.
+        spec: Box<FrameworkSpecRecord>,
     },
     /// Owner reference and finalizer onto a task.
     AdoptTask {
@@ -107,6 +122,8 @@ impl Op {
             | Self::AdoptTask { task, .. }
             | Self::ReleaseTask(task)
             | Self::DeleteTask(task) => Subject::Task(task.key.clone()),
+            Self::CreateTask { task, .. } => Subject::Task(task.id.key.clone()),
+            Self::FrameworkSpec { spec, .. } => Subject::Framework(spec.key.clone()),
             Self::CreateOffer { offer, .. } => Subject::Offer(offer.id.0.clone()),
             Self::CloseOffer { offer, .. } | Self::DeleteOffer(offer) => Subject::Offer(offer.0.clone()),
             Self::Framework(record) => Subject::Framework(record.key.clone()),
@@ -119,7 +136,7 @@ impl Op {
     pub fn is_awaited(&self) -> bool {
         match self {
             Self::TaskStatus { awaited, .. } => *awaited,
-            Self::CreateOffer { .. } => true,
+            Self::CreateTask { .. } | Self::FrameworkSpec { .. } | Self::CreateOffer { .. } => true,
             _ => false,
         }
     }
@@ -382,6 +399,7 @@ mod tests {
             allocated: Quantities::default(),
             offers: 0,
             ready: Readiness { ready: true, reason: "Ready", message: String::new() },
+            stream: None,
             epoch: Epoch(1),
         }))
     }

@@ -4,13 +4,13 @@ use super::backoff::{Backoff, Failure, request};
 use super::execute::Executor;
 use super::queue::Basis;
 use crate::records;
-use crate::registry::{Entry, Guarded};
+use crate::registry::{Entry, Guarded, task_id};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::ApiResource;
 use kube::{Api, Resource};
 use proffer_crds::{Framework, TASK_FINALIZER, Task, TaskStatus};
-use proffer_master::{TaskId, TaskRecord, WriteOutcome};
+use proffer_master::{NewTask, TaskId, TaskRecord, WriteOutcome};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -21,13 +21,56 @@ impl Executor {
 
     /// The newest known version of a task; `None` if it is gone, or another one by now.
     fn known_task(&self, task: &TaskId) -> Option<Arc<Entry<Task>>> {
-        self.registry.get::<Task>(&task.key).filter(|entry| entry.meta().uid.as_deref() == Some(task.uid.as_str()))
+        self.registry.get::<Task>(&task.key).filter(|entry| task_id(entry) == *task)
+    }
+
+    /// Makes the object of a task that was launched over a stream.
+    pub(super) async fn create_task(&self, new: &NewTask) -> WriteOutcome {
+        let object = match records::stream::task(new) {
+            Ok(task) => Guarded(Ok(task)),
+            Err(why) => return WriteOutcome::Refused(why),
+        };
+        let api = self.tasks(&new.id);
+        let mut backoff = Backoff::default();
+        loop {
+            self.guard.check();
+            match request(api.create(&PostParams::default(), &object)).await {
+                Ok(written) => {
+                    // The master is told of its object as of any other, before it is told that it is written.
+                    self.registry.observe(Entry::new(written));
+                    return WriteOutcome::Done;
+                }
+                // The answer to an earlier try may have been lost.
+                Err(Failure::AlreadyExists | Failure::Conflict) => {
+                    return match self.look_at(&new.id, &mut backoff).await {
+                        Ok(true) => WriteOutcome::Done,
+                        Ok(false) => WriteOutcome::Conflict,
+                        Err(why) => WriteOutcome::Refused(why),
+                    };
+                }
+                // Its namespace is gone.
+                Err(Failure::NotFound) => return WriteOutcome::Gone,
+                Err(Failure::Again(why)) => {
+                    if let Err(why) = backoff.wait("task creation", &why).await {
+                        return WriteOutcome::Refused(why);
+                    }
+                }
+                Err(Failure::Refused(why)) => return WriteOutcome::Refused(why),
+            }
+        }
     }
 
     /// Writes a task's status, unless somebody else wrote it since the master decided.
     pub(super) async fn task_status(&self, task: &TaskId, record: &TaskRecord, basis: &Basis) -> WriteOutcome {
         // A version that the master had not been told when it decided must not be overwritten unseen.
-        let Some(basis) = &basis.0 else { return WriteOutcome::Gone };
+        let basis = match &basis.0 {
+            Some(basis) => Arc::clone(basis),
+            // What it launched over a stream is as it made it until it has a status.
+            None => match self.known_task(task) {
+                Some(entry) if is_new(&entry) => entry,
+                _ => return WriteOutcome::Gone,
+            },
+        };
         let mut backoff = Backoff::default();
         loop {
             let Some(entry) = self.known_task(task) else { return WriteOutcome::Gone };
@@ -37,7 +80,7 @@ impl Executor {
                 return WriteOutcome::Done;
             }
             let own = self.registry.own_task(&task.key).filter(|own| own.version() >= basis.version());
-            let known = before == status_of(basis)
+            let known = before == status_of(&basis)
                 || own.is_some_and(|own| before == status_of(&own))
                 || before.is_some_and(|before| written_by_this(before, &wanted));
             if !known {
@@ -167,7 +210,7 @@ impl Executor {
             let Some(entry) = self.known_task(task) else { return WriteOutcome::Gone };
             let Some(mut metadata) = change(&entry) else { return WriteOutcome::Done };
             metadata["resourceVersion"] = json!(entry.meta().resource_version);
-            metadata["uid"] = json!(task.uid);
+            metadata["uid"] = json!(entry.meta().uid);
             let patch = Patch::Merge(json!({"metadata": metadata}));
             self.guard.check();
             match request(api.patch(&task.key.name, &PatchParams::default(), &patch)).await {
@@ -193,8 +236,9 @@ impl Executor {
 
     /// Deletes a task's object.
     pub(super) async fn delete_task(&self, task: &TaskId) -> WriteOutcome {
+        let Some(entry) = self.known_task(task) else { return WriteOutcome::Gone };
         let params = DeleteParams::background()
-            .preconditions(Preconditions { uid: Some(task.uid.clone()), resource_version: None });
+            .preconditions(Preconditions { uid: entry.meta().uid.clone(), resource_version: None });
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), &task.key.namespace, &ApiResource::erase::<Task>(&()));
         let mut backoff = Backoff::default();
@@ -213,6 +257,11 @@ impl Executor {
             }
         }
     }
+}
+
+/// Whether a task was launched over a stream and has no status yet.
+fn is_new(entry: &Entry<Task>) -> bool {
+    entry.value().is_ok_and(|task| task.spec.placement.is_some() && task.status.is_none())
 }
 
 fn status_of(entry: &Entry<Task>) -> Option<&TaskStatus> {

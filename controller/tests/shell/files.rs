@@ -17,6 +17,7 @@ use proffer_controller::leader::Identity;
 use proffer_controller::logging::Levels;
 use proffer_controller::metrics::Metrics;
 use proffer_controller::registry::{Registry, Watches};
+use proffer_controller::schedulers::Schedulers;
 use proffer_crds::{Agent, Framework, Offer, Task};
 use proffer_master::{ObjectKey, Time};
 use serde_json::json;
@@ -67,6 +68,7 @@ pub(crate) async fn master(replica: &Replica, anonymous: Anonymous) -> Master {
         metrics,
         about: Arc::new(about),
         subscribers: Subscribers::default(),
+        schedulers: Schedulers::default(),
     }
 }
 

@@ -8,5 +8,6 @@ mod election;
 mod files;
 mod link;
 mod operator;
+mod scheduler;
 mod watching;
 mod writing;

@@ -310,7 +310,16 @@ impl Simulation {
                 self.oracle.offer_ended(id, &offer);
                 self.write(id, Op::DeleteOffer(offer.0));
             }
+            // Nothing here speaks the scheduler API.
             Effect::WriteFramework(_)
+            | Effect::CreateTask { .. }
+            | Effect::WriteFrameworkSpec { .. }
+            | Effect::KnowFramework { .. }
+            | Effect::ForgetFramework { .. }
+            | Effect::Subscribed { .. }
+            | Effect::Notify { .. }
+            | Effect::CloseStream { .. }
+            | Effect::AnswerUpdate { .. }
             | Effect::Tell(_)
             | Effect::WriteRole(_)
             | Effect::WriteMaintenance(_)

@@ -105,6 +105,7 @@ impl Simulation {
             finalizer: false,
             owner: None,
             created: self.now,
+            stream: None,
         };
         self.follows(|| format!("a user creates {} for {}", object.id.uid, object.framework));
         self.api.put(Object::Task(StoredTask { object, version: 0, foreign_finalizer: held }));

@@ -11,6 +11,7 @@ mod replies;
 mod tests;
 
 pub use events::Subscribers;
+pub use replies::master_info;
 
 use super::Master;
 use super::answer::{answer, not_allowed, text};

@@ -5,6 +5,7 @@ use super::super::reads::MASTER_CAPABILITIES;
 use super::super::view::View;
 use super::super::{Master, figures};
 use super::messages;
+use crate::leader::Identity;
 use proffer_mesos_api::v1::master::call::Type;
 use proffer_mesos_api::v1::master::{Response as Reply, response};
 use proffer_mesos_api::v1::{self, master_info};
@@ -71,27 +72,33 @@ fn version() -> v1::VersionInfo {
 }
 
 fn of_master(master: &Master) -> response::GetMaster {
-    let address = master.me.address.to_string();
-    let capability =
-        |name| master_info::Capability { r#type: master_info::capability::Type::from_str_name(name).map(i32::from) };
     response::GetMaster {
-        master_info: Some(v1::MasterInfo {
-            id: master.me.uuid.clone(),
-            // Mesos puts the four bytes into a number as they lie in memory; there is none for IPv6.
-            ip: match master.me.address {
-                IpAddr::V4(address) => u32::from_le_bytes(address.octets()),
-                IpAddr::V6(_) => 0,
-            },
-            port: master.port.into(),
-            pid: Some(master.pid()),
-            hostname: Some(address.clone()),
-            version: Some(build().version.to_owned()),
-            address: Some(v1::Address { hostname: Some(address.clone()), ip: Some(address), port: master.port.into() }),
-            capabilities: MASTER_CAPABILITIES.into_iter().map(capability).collect(),
-            ..v1::MasterInfo::default()
-        }),
+        master_info: Some(master_info(&master.me, master.port)),
         start_time: Some(master.about.start_time()),
         elected_time: Some(master.about.elected_time()),
+    }
+}
+
+/// What clients are told of a process that leads: `port` is that of HTTP.
+#[must_use]
+pub fn master_info(me: &Identity, port: u16) -> v1::MasterInfo {
+    let address = me.address.to_string();
+    let capability =
+        |name| master_info::Capability { r#type: master_info::capability::Type::from_str_name(name).map(i32::from) };
+    v1::MasterInfo {
+        id: me.uuid.clone(),
+        // Mesos puts the four bytes into a number as they lie in memory; there is none for IPv6.
+        ip: match me.address {
+            IpAddr::V4(address) => u32::from_le_bytes(address.octets()),
+            IpAddr::V6(_) => 0,
+        },
+        port: port.into(),
+        pid: Some(format!("master@{}", me.at(port))),
+        hostname: Some(address.clone()),
+        version: Some(build().version.to_owned()),
+        address: Some(v1::Address { hostname: Some(address.clone()), ip: Some(address), port: port.into() }),
+        capabilities: MASTER_CAPABILITIES.into_iter().map(capability).collect(),
+        ..v1::MasterInfo::default()
     }
 }
 

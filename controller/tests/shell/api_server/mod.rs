@@ -84,6 +84,11 @@ impl ApiServer {
         self.lock().objects.get(plural, namespace, name).cloned()
     }
 
+    /// Every object of a kind.
+    pub(crate) fn all(&self, plural: &str) -> Vec<Value> {
+        self.lock().objects.list(plural, None)
+    }
+
     /// Forgets what happened before now, so that watches must list again, and ends all watches.
     pub(crate) fn compact(&self) {
         let mut state = self.lock();

@@ -21,11 +21,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 /// HTTP of a replica.
-pub(super) struct Served {
+pub(crate) struct Served {
     /// The replica.
-    pub(super) replica: Replica,
+    pub(crate) replica: Replica,
     /// Its identity.
-    pub(super) me: Identity,
+    pub(crate) me: Identity,
     /// What it knows.
     registry: Arc<Registry>,
     address: SocketAddr,
@@ -34,35 +34,35 @@ pub(super) struct Served {
 
 /// An answer.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// Its status.
-    pub(super) status: u16,
+    pub(crate) status: u16,
     /// Its headers, by their names in lower case.
-    pub(super) headers: HashMap<String, String>,
+    pub(crate) headers: HashMap<String, String>,
     /// Its body.
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     /// The body as text.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
 
     /// The body as JSON.
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 }
 
 impl Served {
     /// The leader of the cluster below.
-    pub(super) async fn leader(anonymous: Anonymous) -> Self {
+    pub(crate) async fn leader(anonymous: Anonymous) -> Self {
         Self::start(anonymous, true).await
     }
 
     /// A standby.
-    pub(super) async fn standby() -> Self {
+    pub(crate) async fn standby() -> Self {
         Self::start(Anonymous { loopback: true, everybody: false }, false).await
     }
 
@@ -90,8 +90,13 @@ impl Served {
         Self { replica, me, registry, address, _events: events }
     }
 
+    /// HTTP of a replica of which more than endpoints is tested, served at this address.
+    pub(crate) fn at(replica: Replica, me: Identity, registry: Arc<Registry>, address: SocketAddr) -> Self {
+        Self { replica, me, registry, address, _events: None }
+    }
+
     /// Waits until the replica knows that this agent is deactivated.
-    pub(super) async fn deactivated(&self, name: &str) {
+    pub(crate) async fn deactivated(&self, name: &str) {
         eventually("the agent is deactivated", || {
             let entry = self.registry.get::<Agent>(&ObjectKey::new("", name))?;
             entry.value().is_ok_and(|agent| agent.spec.deactivated).then_some(())
@@ -100,17 +105,17 @@ impl Served {
     }
 
     /// GET without a token.
-    pub(super) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &[], b"").await
     }
 
     /// GET with a token.
-    pub(super) async fn get_as(&self, path: &str, token: &str) -> Answer {
+    pub(crate) async fn get_as(&self, path: &str, token: &str) -> Answer {
         self.ask("GET", path, &[("Authorization", &format!("Bearer {token}"))], b"").await
     }
 
     /// Any request.
-    pub(super) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let length = body.len().to_string();
         let sent = [("Host", "test"), ("Connection", "close"), ("Content-Length", length.as_str())];
@@ -137,15 +142,15 @@ impl Served {
 }
 
 /// A stream of records that is being read.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     /// Its status line and headers.
-    pub(super) head: String,
+    pub(crate) head: String,
     stream: BufReader<TcpStream>,
 }
 
 impl Reader {
     /// The next record; nothing when the stream has ended. A record is one chunk, and the chunk is the record.
-    pub(super) async fn next(&mut self) -> Option<Vec<u8>> {
+    pub(crate) async fn next(&mut self) -> Option<Vec<u8>> {
         let mut size = String::new();
         self.stream.read_line(&mut size).await.unwrap();
         let size = usize::from_str_radix(size.trim_end(), 16).unwrap();
@@ -162,7 +167,7 @@ impl Reader {
     }
 
     /// The next record as JSON, which must be one of this type.
-    pub(super) async fn expect(&mut self, kind: &str) -> Value {
+    pub(crate) async fn expect(&mut self, kind: &str) -> Value {
         let record = tokio::time::timeout(Duration::from_secs(10), self.next()).await;
         let record =
             record.unwrap_or_else(|_| panic!("no {kind}")).unwrap_or_else(|| panic!("the end instead of {kind}"));
@@ -175,7 +180,7 @@ impl Reader {
 
 impl Served {
     /// POST whose answer is a stream.
-    pub(super) async fn stream(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reader {
+    pub(crate) async fn stream(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reader {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let headers: String = headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
         let request = format!("POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n{headers}\r\n", body.len());
@@ -194,7 +199,7 @@ fn ready(status: &str, reason: &str) -> Value {
 }
 
 /// An agent with this condition.
-pub(super) fn agent(name: &str, id: &str, status: &str, reason: &str) -> Value {
+pub(crate) fn agent(name: &str, id: &str, status: &str, reason: &str) -> Value {
     json!({
         "apiVersion": "proffer.dev/v1alpha1", "kind": "Agent",
         "metadata": {"name": name, "uid": format!("uid-of-{id}"), "creationTimestamp": "2026-11-22T15:40:00Z"},
@@ -208,7 +213,7 @@ pub(super) fn agent(name: &str, id: &str, status: &str, reason: &str) -> Value {
 }
 
 /// A framework that the master took in.
-pub(super) fn framework(namespace: &str, name: &str, id: &str) -> Value {
+pub(crate) fn framework(namespace: &str, name: &str, id: &str) -> Value {
     json!({
         "apiVersion": "proffer.dev/v1alpha1", "kind": "Framework",
         "metadata": {
@@ -222,7 +227,7 @@ pub(super) fn framework(namespace: &str, name: &str, id: &str) -> Value {
 
 /// A task with this status.
 #[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
-pub(super) fn task(namespace: &str, framework: &str, name: &str, status: Value) -> Value {
+pub(crate) fn task(namespace: &str, framework: &str, name: &str, status: Value) -> Value {
     json!({
         "apiVersion": "proffer.dev/v1alpha1", "kind": "Task",
         "metadata": {"name": name, "namespace": namespace, "uid": format!("uid-of-{name}")},
@@ -236,7 +241,7 @@ pub(super) fn task(namespace: &str, framework: &str, name: &str, status: Value) 
 
 /// The status of a task on the first agent.
 #[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
-pub(super) fn status(state: &str, ports: &[u16], times: Value) -> Value {
+pub(crate) fn status(state: &str, ports: &[u16], times: Value) -> Value {
     json!({
         "masterEpoch": 5, "state": state, "ports": ports, "times": times,
         "agent": {"name": "node1", "id": "a1", "address": "10.244.1.7"},

@@ -2,7 +2,7 @@
 
 mod acts;
 mod calls;
-mod cluster;
+pub(crate) mod cluster;
 mod conformance;
 mod events;
 mod reads;

@@ -15,7 +15,7 @@ use proffer_mesos_api::v1::scheduler::call::Accept;
 use proffer_mesos_api::v1::task_status::Reason;
 use proffer_mesos_api::v1::{FrameworkId, OfferId as V1OfferId, TaskInfo, TaskState as V1State};
 use proffer_mesos_api::validation::task;
-use proffer_resources::Role;
+use proffer_resources::{ResourceBag, Role};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -141,8 +141,8 @@ impl Master {
         if !pool.left.contains(&asked) {
             return Err(format!(
                 "Total resources {} required by task and its executor is more than available {}",
-                asked.allocate(&pool.role),
-                pool.left.allocate(&pool.role)
+                list(&asked, &pool.role),
+                list(&pool.left, &pool.role)
             ));
         }
         task::no_own_cgroups(&info).map_err(|error| error.to_string())?;
@@ -182,4 +182,9 @@ fn allocate(info: &mut TaskInfo, role: &Role) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Resources as Mesos puts them into messages.
+fn list(resources: &ResourceBag, role: &Role) -> String {
+    resources.allocate(role).to_string().replace(';', "; ")
 }

@@ -367,6 +367,7 @@ impl World {
             finalizer: false,
             owner: None,
             created: self.now,
+            stream: None,
         };
         self.objects.insert(name.to_owned(), object.clone());
         self.event(Event::TaskApplied(Box::new(object)));
@@ -582,6 +583,15 @@ impl World {
                 self.log.push(format!("close {}: {end:?}: {message}", offer.0.name));
             }
             Effect::DeleteOffer(offer) => self.log.push(format!("delete offer {}", offer.0.name)),
+            // The behaviour over streams has tests of its own.
+            Effect::CreateTask { .. }
+            | Effect::WriteFrameworkSpec { .. }
+            | Effect::KnowFramework { .. }
+            | Effect::ForgetFramework { .. }
+            | Effect::Subscribed { .. }
+            | Effect::Notify { .. }
+            | Effect::CloseStream { .. }
+            | Effect::AnswerUpdate { .. } => {}
             Effect::WriteFramework(record) => {
                 self.framework_records.insert(record.key.name.clone(), *record);
             }

@@ -293,6 +293,7 @@ impl Cluster {
             finalizer: false,
             owner: None,
             created: self.now,
+            stream: None,
         };
         self.tasks.insert(id, object.clone());
         self.event(Event::TaskApplied(Box::new(object)));
@@ -594,7 +595,16 @@ impl Cluster {
             Effect::DeleteOffer(offer) => {
                 self.offers.remove(&offer);
             }
+            // Nothing here speaks the scheduler API.
             Effect::WriteFramework(_)
+            | Effect::CreateTask { .. }
+            | Effect::WriteFrameworkSpec { .. }
+            | Effect::KnowFramework { .. }
+            | Effect::ForgetFramework { .. }
+            | Effect::Subscribed { .. }
+            | Effect::Notify { .. }
+            | Effect::CloseStream { .. }
+            | Effect::AnswerUpdate { .. }
             | Effect::WriteRole(_)
             | Effect::WriteMaintenance(_)
             | Effect::ApplyAgent { .. }
