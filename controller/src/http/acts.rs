@@ -6,7 +6,7 @@ use super::about::parse_duration;
 use super::answer::{answer, not_allowed, text};
 use super::files::Peer;
 use super::redirect::leader_only;
-use super::view::{AgentView, FrameworkView, namespace};
+use super::view::{AgentView, ByRole, FrameworkView, namespace};
 use crate::agent_link::Standing;
 use crate::auth::{Action, Object};
 use crate::logging::Levels;
@@ -19,7 +19,6 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use proffer_crds::{Agent, Framework};
 use proffer_master::ObjectKey;
-use proffer_resources::Resources;
 use serde::Deserialize;
 use serde_json::json;
 use std::net::IpAddr;
@@ -178,9 +177,10 @@ impl Master {
 
 /// The agent that has this ID in Mesos' API.
 fn agent_of(registry: &Registry, id: &str) -> Option<Arc<Entry<Agent>>> {
-    registry.all::<Agent>().into_iter().find(|entry| {
-        AgentView::new(entry, Resources::default(), Resources::default()).is_some_and(|agent| agent.id == id)
-    })
+    registry
+        .all::<Agent>()
+        .into_iter()
+        .find(|entry| AgentView::new(entry, ByRole::default(), ByRole::default()).is_some_and(|agent| agent.id == id))
 }
 
 fn not_written(error: &kube::Error) -> Response {

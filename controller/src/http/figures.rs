@@ -7,7 +7,7 @@
 use super::Master;
 use super::about::seconds;
 use super::reads::double;
-use super::view::{Membership, View};
+use super::view::{AgentView, Membership, View};
 use crate::clock::Clock;
 use proffer_mesos_api::TaskState;
 use proffer_resources::{Amount, Resources};
@@ -96,6 +96,10 @@ const TASK_STATES: [(&str, TaskState); 13] = [
 /// One scalar of some resources.
 type Part = fn(&Resources) -> Amount;
 
+/// Every scalar that Mesos has figures of.
+const KINDS: [(&str, Part); 4] =
+    [("cpus", |of| of.cpus), ("mem", |of| of.mem), ("disk", |of| of.disk), ("gpus", |_| Amount::ZERO)];
+
 /// Every figure, by its name. Who does not lead has those of an empty cluster.
 pub(super) fn figures(master: &Master, view: &View<'_>, leads: bool) -> BTreeMap<String, f64> {
     let mut figures = BTreeMap::new();
@@ -163,34 +167,34 @@ fn never(figures: &mut BTreeMap<String, f64>) {
 
 fn of_resources(figures: &mut BTreeMap<String, f64>, view: &View<'_>) {
     let registered = || view.agents_that_are(Membership::Registered);
-    let sum = |amount: Part, of: &dyn Fn(&Resources, &Resources) -> Resources| {
-        registered().fold(Amount::ZERO, |sum, agent| sum.plus(amount(&of(&agent.used, &agent.offered)))).to_float()
+    let sum = |of: &dyn Fn(&AgentView<'_>) -> Resources| {
+        registered().fold(Resources::default(), |sum, agent| sum.plus(&of(agent).without_ports()))
     };
-    let kinds: [(&str, Part); 4] =
-        [("cpus", |of| of.cpus), ("mem", |of| of.mem), ("disk", |of| of.disk), ("gpus", |_| Amount::ZERO)];
-    let mut dominant = 0.0_f64;
-    for (name, amount) in kinds {
-        let total = registered().fold(Amount::ZERO, |sum, agent| sum.plus(amount(&agent.total))).to_float();
-        let used = sum(amount, &|used, _| used.clone());
-        let share = |part: f64| if total > 0.0 { part / total } else { 0.0 };
-        figures.insert(format!("master/{name}_total"), total);
-        figures.insert(format!("master/{name}_used"), used);
-        figures.insert(format!("master/{name}_percent"), share(used));
+    let total = sum(&|agent| agent.total.clone());
+    let used = sum(&|agent| agent.used.total());
+    let given = used.plus(&sum(&|agent| agent.offered.total()));
+    let share = |part: Amount, whole: Amount| if whole.is_zero() { 0.0 } else { part.to_float() / whole.to_float() };
+    for (name, amount) in KINDS {
+        let (total, used) = (amount(&total), amount(&used));
+        figures.insert(format!("master/{name}_total"), total.to_float());
+        figures.insert(format!("master/{name}_used"), used.to_float());
+        figures.insert(format!("master/{name}_percent"), share(used, total));
         if name != "gpus" {
-            let given = sum(amount, &|used, offered| used.plus(offered));
-            dominant = dominant.max(share(given));
-            figures.insert(format!("allocator/mesos/resources/{name}/total"), total);
-            figures.insert(format!("allocator/mesos/resources/{name}/offered_or_allocated"), given);
+            figures.insert(format!("allocator/mesos/resources/{name}/total"), total.to_float());
+            figures.insert(format!("allocator/mesos/resources/{name}/offered_or_allocated"), amount(&given).to_float());
         }
     }
+    // The role of everybody is there even when nobody has it.
+    figures.insert("allocator/mesos/roles/*/shares/dominant".to_owned(), 0.0);
     for (name, role) in view.roles() {
-        let used = role.allocated();
+        let used = &role.allocated;
         for (kind, amount) in [("cpus", used.cpus), ("mem", used.mem)] {
             figures.insert(format!("allocator/mesos/quota/roles/{name}/resources/{kind}/consumed"), amount.to_float());
         }
+        let given = used.plus(&role.offered);
+        let shares = KINDS.into_iter().map(|(_, amount)| share(amount(&given), amount(&total)));
+        figures.insert(format!("allocator/mesos/roles/{name}/shares/dominant"), shares.fold(0.0, f64::max));
     }
-    // There is one role, so its share is that of everything given.
-    figures.insert("allocator/mesos/roles/*/shares/dominant".to_owned(), dominant);
 }
 
 fn of_tasks(figures: &mut BTreeMap<String, f64>, view: &View<'_>) {

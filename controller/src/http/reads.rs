@@ -307,7 +307,7 @@ fn summary(out: &mut ObjectWriter<'_>, master: &Master, view: &View<'_>) {
 fn roles(out: &mut ObjectWriter<'_>, view: &View<'_>) {
     out.array("roles", |out| {
         for (name, role) in view.roles() {
-            let (allocated, offered) = (role.allocated(), role.offered());
+            let (allocated, offered) = (role.allocated, role.offered);
             out.object(|out| {
                 out.string("name", name);
                 out.double("weight", 1.0);

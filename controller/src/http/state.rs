@@ -3,9 +3,7 @@
 //! Fields and their order are those of a Mesos 1.11 master. What a Mesos without the feature would say is said of what
 //! Proffer does not have: no executors, nothing reserved, no GPUs.
 
-use super::view::{
-    AGENT_CAPABILITIES, AGENT_PORT, AgentView, FRAMEWORK_CAPABILITIES, FrameworkView, OfferView, TaskView,
-};
+use super::view::{AGENT_CAPABILITIES, AGENT_PORT, AgentView, ByRole, FrameworkView, OfferView, TaskView};
 use proffer_mesos_api::json::{ArrayWriter, ObjectWriter, ValueWriter};
 use proffer_resources::Resources;
 
@@ -34,15 +32,15 @@ pub(super) fn quantities(out: ValueWriter<'_>, resources: &Resources) {
 }
 
 /// Resources one by one, as messages.
-fn resources_full(out: &mut ArrayWriter<'_>, resources: &Resources, allocated: bool) {
+fn resources_full(out: &mut ArrayWriter<'_>, resources: &Resources, allocated_to: Option<&str>) {
     let mut one = |name: &str, kind: &str, value: &dyn Fn(&mut ObjectWriter<'_>)| {
         out.object(|out| {
             out.string("name", name);
             out.string("type", kind);
             value(out);
             out.string("role", "*");
-            if allocated {
-                out.object("allocation_info", |out| out.string("role", "*"));
+            if let Some(role) = allocated_to {
+                out.object("allocation_info", |out| out.string("role", role));
             }
         });
     };
@@ -67,6 +65,10 @@ fn resources_full(out: &mut ArrayWriter<'_>, resources: &Resources, allocated: b
     }
 }
 
+fn allocated_full(out: &mut ArrayWriter<'_>, allocated: &ByRole<'_>) {
+    allocated.iter().for_each(|(role, resources)| resources_full(out, &resources, Some(role)));
+}
+
 /// A task.
 pub(super) fn task(out: &mut ObjectWriter<'_>, framework: &FrameworkView<'_>, task: &TaskView<'_>) {
     out.string("id", task.id);
@@ -81,7 +83,7 @@ pub(super) fn task(out: &mut ObjectWriter<'_>, framework: &FrameworkView<'_>, ta
     if limits.peek().is_some() {
         out.object("limits", |out| limits.for_each(|(name, limit)| out.double(name, limit.to_float())));
     }
-    out.string("role", framework.role());
+    out.string("role", task.role.unwrap_or_else(|| framework.role()));
     out.array("statuses", |out| {
         for moment in task.moments() {
             out.object(|out| {
@@ -118,9 +120,9 @@ fn container_status(out: &mut ObjectWriter<'_>, task: &TaskView<'_>) {
 pub(super) fn framework_summary(out: &mut ObjectWriter<'_>, framework: &FrameworkView<'_>) {
     out.string("id", framework.id);
     out.string("name", framework.name);
-    resources(out.value("used_resources"), &framework.used());
-    resources(out.value("offered_resources"), &framework.offered());
-    out.array("capabilities", |out| FRAMEWORK_CAPABILITIES.iter().for_each(|name| out.string(name)));
+    resources(out.value("used_resources"), &framework.used.total());
+    resources(out.value("offered_resources"), &framework.offered.total());
+    out.array("capabilities", |out| framework.capabilities().for_each(|name| out.string(name)));
     out.string("hostname", "");
     out.string("webui_url", "");
     out.bool("active", framework.active);
@@ -138,7 +140,7 @@ pub(super) fn framework(out: &mut ObjectWriter<'_>, framework: &FrameworkView<'_
     out.bool("checkpoint", true);
     out.double("registered_time", framework.registered);
     out.double("unregistered_time", 0.0);
-    resources(out.value("resources"), &framework.used().plus(&framework.offered()));
+    resources(out.value("resources"), &framework.used.total().plus(&framework.offered.total()));
     out.array("roles", |out| framework.object.spec.roles.iter().for_each(|role| out.string(role)));
     out.array("tasks", |out| framework.live_tasks().for_each(|one| out.object(|out| task(out, framework, one))));
     out.array("unreachable_tasks", |out| {
@@ -166,8 +168,8 @@ pub(super) fn agent(out: &mut ObjectWriter<'_>, agent: &AgentView<'_>) {
     out.string("pid", &agent.pid());
     out.double("registered_time", agent.registered);
     resources(out.value("resources"), &agent.total);
-    resources(out.value("used_resources"), &agent.used);
-    resources(out.value("offered_resources"), &agent.offered);
+    resources(out.value("used_resources"), &agent.used.total());
+    resources(out.value("offered_resources"), &agent.offered.total());
     out.object("reserved_resources", |_| {});
     resources(out.value("unreserved_resources"), &agent.total);
     out.bool("active", agent.active);
@@ -180,9 +182,9 @@ pub(super) fn agent(out: &mut ObjectWriter<'_>, agent: &AgentView<'_>) {
 pub(super) fn agent_full(out: &mut ObjectWriter<'_>, one: &AgentView<'_>) {
     agent(out, one);
     out.object("reserved_resources_full", |_| {});
-    out.array("unreserved_resources_full", |out| resources_full(out, &one.total, false));
-    out.array("used_resources_full", |out| resources_full(out, &one.used, true));
-    out.array("offered_resources_full", |out| resources_full(out, &one.offered, true));
+    out.array("unreserved_resources_full", |out| resources_full(out, &one.total, None));
+    out.array("used_resources_full", |out| allocated_full(out, &one.used));
+    out.array("offered_resources_full", |out| allocated_full(out, &one.offered));
 }
 
 /// An agent that has not come to this leader yet: what is known of it without asking it.

@@ -83,7 +83,11 @@ pub(super) fn task(out: &mut Fields<'_, '_>, framework: &FrameworkView<'_>, task
     out.id(Field("framework_id", 3), framework.id);
     out.id(Field("agent_id", 5), &task.agent.id);
     out.value(Field("state", 6), state_value(task.state.into()));
-    resources(out, &task.resources, framework.role());
+    if task.held().is_some() {
+        out.built(Field("resources", 7), messages::task_resources(framework, task).into_iter());
+    } else {
+        resources(out, &task.resources, task.role.unwrap_or_else(|| framework.role()));
+    }
     out.some(Field("statuses", 8), messages::statuses(task), |out, one| status(out, task, &one));
     if let Some(last) = messages::statuses(task).last() {
         out.value(Field("status_update_state", 9), state_value(last.state.into()));

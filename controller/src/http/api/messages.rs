@@ -1,13 +1,12 @@
 //! Frameworks, tasks, offers, agents and files as v1 messages.
 
-use super::super::view::{
-    AGENT_CAPABILITIES, AGENT_PORT, AgentView, FRAMEWORK_CAPABILITIES, FrameworkView, OfferView, TaskView,
-};
-use proffer_mesos_api::TaskState;
+use super::super::view::{AGENT_CAPABILITIES, AGENT_PORT, AgentView, ByRole, FrameworkView, OfferView, TaskView};
 use proffer_mesos_api::files::FileInfo;
 use proffer_mesos_api::v1::master::response::{get_agents, get_frameworks};
 use proffer_mesos_api::v1::{self, agent_info, framework_info, network_info, resource, task_status, value};
+use proffer_mesos_api::{TaskState, json};
 use proffer_resources::{Amount, Ranges, Resources};
+use serde_json::Value;
 
 /// The role of resources that are not reserved.
 const UNRESERVED: &str = "*";
@@ -76,6 +75,28 @@ pub(super) fn resources(of: &Resources, role: Option<&str>, allocated_to: Option
     parts(of).map(resource).collect()
 }
 
+/// Unreserved resources that are allocated to roles.
+fn allocated(by_role: &ByRole<'_>) -> Vec<v1::Resource> {
+    by_role.iter().flat_map(|(role, of)| resources(&of, Some(UNRESERVED), Some(role))).collect()
+}
+
+/// What a task was given, with the role that it is allocated to.
+pub(super) fn task_resources(framework: &FrameworkView<'_>, task: &TaskView<'_>) -> Vec<v1::Resource> {
+    let role = task.role.unwrap_or_else(|| framework.role());
+    held(task, role).unwrap_or_else(|| resources(&task.resources, None, Some(role)))
+}
+
+/// What a task was given that is reserved or a volume. The master wrote it, so it is read as it is.
+fn held(task: &TaskView<'_>, role: &str) -> Option<Vec<v1::Resource>> {
+    let listed: Vec<Value> = serde_json::from_str(task.held()?).ok()?;
+    let resource = |one: &Value| {
+        let resource: v1::Resource = json::decode(one.to_string().as_bytes()).ok()?;
+        let allocation_info = Some(resource::AllocationInfo { role: Some(role.to_owned()) });
+        Some(v1::Resource { allocation_info, ..resource })
+    };
+    listed.iter().map(resource).collect()
+}
+
 /// A task.
 pub(super) fn task(framework: &FrameworkView<'_>, task: &TaskView<'_>) -> v1::Task {
     let statuses: Vec<v1::TaskStatus> = statuses(task).map(|one| status(task, &one)).collect();
@@ -85,7 +106,7 @@ pub(super) fn task(framework: &FrameworkView<'_>, task: &TaskView<'_>) -> v1::Ta
         framework_id: framework_id(framework.id),
         agent_id: agent_id(&task.agent.id),
         state: v1::TaskState::from(task.state).into(),
-        resources: resources(&task.resources, None, Some(framework.role())),
+        resources: task_resources(framework, task),
         status_update_state: statuses.last().map(|status| status.state),
         statuses,
         user: task.object.spec.user.clone(),
@@ -195,7 +216,7 @@ pub(super) fn framework(framework: &FrameworkView<'_>) -> get_frameworks::Framew
             checkpoint: Some(true),
             roles: framework.object.spec.roles.clone(),
             hostname: Some(String::new()),
-            capabilities: FRAMEWORK_CAPABILITIES.into_iter().map(capability).collect(),
+            capabilities: framework.capabilities().map(capability).collect(),
             ..v1::FrameworkInfo::default()
         },
         active: framework.active,
@@ -204,8 +225,8 @@ pub(super) fn framework(framework: &FrameworkView<'_>) -> get_frameworks::Framew
         registered_time: Some(time(framework.registered)),
         reregistered_time: Some(time(framework.registered)),
         offers: framework.offers.iter().map(|one| offer(framework, one)).collect(),
-        allocated_resources: resources(&framework.used(), Some(UNRESERVED), Some(framework.role())),
-        offered_resources: resources(&framework.offered(), Some(UNRESERVED), Some(framework.role())),
+        allocated_resources: allocated(&framework.used),
+        offered_resources: allocated(&framework.offered),
         offer_constraints: Some(v1::scheduler::OfferConstraints::default()),
         ..get_frameworks::Framework::default()
     }
@@ -259,9 +280,8 @@ pub(super) fn agent(agent: &AgentView<'_>) -> get_agents::Agent {
         pid: Some(agent.pid()),
         registered_time: Some(time(agent.registered)),
         total_resources: resources(&agent.total, Some(UNRESERVED), None),
-        // There is one role to allocate to.
-        allocated_resources: resources(&agent.used, Some(UNRESERVED), Some(UNRESERVED)),
-        offered_resources: resources(&agent.offered, Some(UNRESERVED), Some(UNRESERVED)),
+        allocated_resources: allocated(&agent.used),
+        offered_resources: allocated(&agent.offered),
         capabilities: AGENT_CAPABILITIES.into_iter().map(capability).collect(),
         ..get_agents::Agent::default()
     }

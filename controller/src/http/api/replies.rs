@@ -107,7 +107,7 @@ fn roles(view: &View<'_>) -> response::GetRoles {
         name: name.to_owned(),
         weight: 1.0,
         frameworks: role.frameworks.iter().map(|id| messages::framework_id(id)).collect(),
-        resources: messages::resources(&role.allocated().plus(&role.offered()), None, None),
+        resources: messages::resources(&role.allocated.plus(&role.offered), None, None),
     };
     response::GetRoles { roles: view.roles().into_iter().map(role).collect() }
 }

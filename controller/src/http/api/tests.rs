@@ -8,6 +8,7 @@ use super::{large, messages};
 use crate::registry::{Entry, Everything};
 use proffer_master::Epoch;
 use proffer_mesos_api::{decode, json, v1};
+use proffer_resources::ResourceBag;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -75,17 +76,31 @@ fn a_task_is_the_same_written_straight_and_built() {
         ),
         task("away", &json!({}), &status("Unreachable", &json!({"times": {"running": running}}))),
     ];
+    let held = "cpus(eng):1;mem:32".parse::<ResourceBag>().unwrap().to_json().to_string();
+    let tasks = tasks.into_iter().chain([task(
+        "reserved",
+        &json!({"role": "eng/a"}),
+        &status("Running", &json!({"role": "eng/a", "held": held, "times": {"running": running}})),
+    )]);
+    let tasks: Vec<_> = tasks.map(entry).collect();
     let count = tasks.len();
-    let objects = Everything {
-        frameworks: vec![entry(framework())],
-        tasks: tasks.into_iter().map(entry).collect(),
-        ..Everything::default()
-    };
+    let objects = Everything { frameworks: vec![entry(framework())], tasks, ..Everything::default() };
     let snapshot = Snapshot::of(objects, Epoch(1));
     let view = View::of(&snapshot, &Sight::ALL);
     let mut seen = 0;
     for (framework, one) in view.tasks() {
         let built = messages::task(framework, one);
+        if one.id == "reserved" {
+            let roles = |resource: &v1::Resource| {
+                let allocated = resource.allocation_info.as_ref().and_then(|info| info.role.clone());
+                (resource.reservations.iter().map(|of| of.role().to_owned()).collect::<Vec<_>>(), allocated)
+            };
+            let told: Vec<_> = built.resources.iter().map(roles).collect();
+            let expected = |reserved: &[&str]| {
+                (reserved.iter().map(ToString::to_string).collect::<Vec<_>>(), Some("eng/a".to_owned()))
+            };
+            assert_eq!(told, [expected(&["eng"]), expected(&[])]);
+        }
         let text = message(Encoding::Json, |out| large::task(out, framework, one));
         assert_eq!(
             serde_json::from_slice::<Value>(&text).unwrap(),

@@ -1,6 +1,6 @@
 //! An agent as Mesos' API tells it.
 
-use super::created;
+use super::{ByRole, created};
 use crate::registry::Entry;
 use proffer_crds::{Agent, AgentStatus, ConditionStatus};
 use proffer_resources::Resources;
@@ -39,15 +39,15 @@ pub(in crate::http) struct AgentView<'a> {
     /// What it has for tasks.
     pub(in crate::http) total: Resources,
     /// What tasks hold of it.
-    pub(in crate::http) used: Resources,
+    pub(in crate::http) used: ByRole<'a>,
     /// What is offered of it, in objects.
-    pub(in crate::http) offered: Resources,
+    pub(in crate::http) offered: ByRole<'a>,
     status: &'a AgentStatus,
 }
 
 impl<'a> AgentView<'a> {
     /// The agent of an object; nothing if it never registered.
-    pub(in crate::http) fn new(entry: &'a Entry<Agent>, used: Resources, offered: Resources) -> Option<Self> {
+    pub(in crate::http) fn new(entry: &'a Entry<Agent>, used: ByRole<'a>, offered: ByRole<'a>) -> Option<Self> {
         let (object, meta) = (entry.value().ok()?, entry.meta());
         let status = object.status.as_ref()?;
         let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");

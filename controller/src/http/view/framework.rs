@@ -1,16 +1,16 @@
 //! A framework, its offers and its roles as Mesos' API tells them.
 
-use super::{Sum, TaskView, View, created, namespace};
+use super::{ByRole, TaskView, View, created, namespace};
 use crate::registry::Entry;
-use proffer_crds::{Framework, Offer, OfferPhase, OfferTerms};
+use proffer_crds::{Capability, Framework, Offer, OfferPhase, OfferTerms};
 use proffer_master::Epoch;
 use proffer_mesos_api::TaskState;
 use proffer_resources::Resources;
 use proffer_resources::quantity::{parse_bytes_as_mib, parse_cpu};
 use std::collections::BTreeMap;
 
-/// What a framework of objects can do: it has several roles, is told of killing and of partitions.
-pub(in crate::http) const FRAMEWORK_CAPABILITIES: [&str; 3] = ["TASK_KILLING_STATE", "PARTITION_AWARE", "MULTI_ROLE"];
+/// What every framework of objects can do: it has several roles, is told of killing and of partitions.
+const CAPABILITIES: [&str; 3] = ["TASK_KILLING_STATE", "PARTITION_AWARE", "MULTI_ROLE"];
 
 /// A framework that the master knows.
 pub(in crate::http) struct FrameworkView<'a> {
@@ -29,9 +29,9 @@ pub(in crate::http) struct FrameworkView<'a> {
     /// Its outstanding offers that are objects.
     pub(in crate::http) offers: Vec<OfferView<'a>>,
     /// What all its tasks hold.
-    pub(super) used: Sum,
+    pub(in crate::http) used: ByRole<'a>,
     /// What is offered to it.
-    pub(super) offered: Sum,
+    pub(in crate::http) offered: ByRole<'a>,
     namespace: &'a str,
 }
 
@@ -47,8 +47,8 @@ impl<'a> FrameworkView<'a> {
             active: meta.deletion_timestamp.is_none(),
             tasks: Vec::new(),
             offers: Vec::new(),
-            used: Sum::default(),
-            offered: Sum::default(),
+            used: ByRole::default(),
+            offered: ByRole::default(),
             namespace: namespace(meta),
         })
     }
@@ -58,17 +58,19 @@ impl<'a> FrameworkView<'a> {
         (self.namespace, self.name)
     }
 
-    /// What its tasks hold.
-    pub(in crate::http) fn used(&self) -> Resources {
-        self.used.total()
+    /// What it can do, in Mesos' names.
+    pub(in crate::http) fn capabilities(&self) -> impl Iterator<Item = &'static str> {
+        let name = |capability: &Capability| match capability {
+            Capability::RevocableResources => "REVOCABLE_RESOURCES",
+            Capability::GpuResources => "GPU_RESOURCES",
+            Capability::SharedResources => "SHARED_RESOURCES",
+            Capability::ReservationRefinement => "RESERVATION_REFINEMENT",
+            Capability::RegionAware => "REGION_AWARE",
+        };
+        CAPABILITIES.into_iter().chain(self.object.spec.capabilities.iter().map(name))
     }
 
-    /// What is offered to it.
-    pub(in crate::http) fn offered(&self) -> Resources {
-        self.offered.total()
-    }
-
-    /// The role of its tasks and offers: the first it has, until frameworks have several.
+    /// The role of its tasks that name none: the first it has.
     pub(in crate::http) fn role(&self) -> &'a str {
         self.object.spec.roles.first().map_or("*", String::as_str)
     }
@@ -124,20 +126,10 @@ impl<'a> OfferView<'a> {
 pub(in crate::http) struct RoleView<'a> {
     /// The IDs of its frameworks.
     pub(in crate::http) frameworks: Vec<&'a str>,
-    allocated: Sum,
-    offered: Sum,
-}
-
-impl RoleView<'_> {
     /// What tasks hold in it.
-    pub(in crate::http) fn allocated(&self) -> Resources {
-        self.allocated.total()
-    }
-
+    pub(in crate::http) allocated: Resources,
     /// What is offered in it.
-    pub(in crate::http) fn offered(&self) -> Resources {
-        self.offered.total()
-    }
+    pub(in crate::http) offered: Resources,
 }
 
 impl<'a> View<'a> {
@@ -148,9 +140,14 @@ impl<'a> View<'a> {
             for role in &framework.object.spec.roles {
                 roles.entry(role).or_default().frameworks.push(framework.id);
             }
-            let role = roles.entry(framework.role()).or_default();
-            role.allocated.add(&framework.used());
-            role.offered.add(&framework.offered());
+            for (name, used) in framework.used.iter() {
+                let role = roles.entry(name).or_default();
+                role.allocated = role.allocated.plus(&used);
+            }
+            for (name, offered) in framework.offered.iter() {
+                let role = roles.entry(name).or_default();
+                role.offered = role.offered.plus(&offered);
+            }
         }
         roles
     }

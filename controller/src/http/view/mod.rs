@@ -8,7 +8,7 @@ mod framework;
 mod task;
 
 pub(super) use agent::{AGENT_CAPABILITIES, AGENT_PORT, AgentView, Membership};
-pub(super) use framework::{FRAMEWORK_CAPABILITIES, FrameworkView, OfferView, RoleView};
+pub(super) use framework::{FrameworkView, OfferView, RoleView};
 pub(super) use task::TaskView;
 
 use super::authorize::Sight;
@@ -17,7 +17,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use proffer_crds::Framework;
 use proffer_master::Epoch;
 use proffer_resources::{Amount, Ranges, Resources};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The objects of one moment.
 pub(super) struct Snapshot {
@@ -60,8 +60,8 @@ impl<'a> View<'a> {
     /// caller may not see, as in Mesos.
     pub(super) fn of(snapshot: &'a Snapshot, sight: &Sight) -> Self {
         let Snapshot { objects, epoch } = snapshot;
-        let mut used: HashMap<&str, Sum> = HashMap::new();
-        let mut offered: HashMap<&str, Sum> = HashMap::new();
+        let mut used: HashMap<&str, ByRole<'_>> = HashMap::new();
+        let mut offered: HashMap<&str, ByRole<'_>> = HashMap::new();
         let mut frameworks: Vec<FrameworkView<'a>> =
             objects.frameworks.iter().filter_map(|entry| FrameworkView::new(entry)).collect();
         let index: HashMap<(&str, &str), usize> =
@@ -72,8 +72,9 @@ impl<'a> View<'a> {
             let Some(framework) = index.get(&key).and_then(|&index| frameworks.get_mut(index)) else { continue };
             let Some(task) = TaskView::new(entry.meta(), object) else { continue };
             if task.holds_resources() {
-                used.entry(task.agent.name.as_str()).or_default().add(&task.resources);
-                framework.used.add(&task.resources);
+                let role = task.role.unwrap_or_else(|| framework.role());
+                used.entry(task.agent.name.as_str()).or_default().add(role, &task.resources);
+                framework.used.add(role, &task.resources);
             }
             if sight.tasks.contains(key.0) {
                 framework.tasks.push(task);
@@ -83,8 +84,9 @@ impl<'a> View<'a> {
             let Some(offer) = OfferView::new(entry, *epoch) else { continue };
             let key = (namespace(entry.meta()), offer.terms.framework.as_str());
             let Some(framework) = index.get(&key).and_then(|&index| frameworks.get_mut(index)) else { continue };
-            offered.entry(offer.terms.agent.name.as_str()).or_default().add(&offer.resources);
-            framework.offered.add(&offer.resources);
+            let role = offer.terms.role.as_str();
+            offered.entry(offer.terms.agent.name.as_str()).or_default().add(role, &offer.resources);
+            framework.offered.add(role, &offer.resources);
             framework.offers.push(offer);
         }
         frameworks.retain(|framework| sight.frameworks.contains(framework.key().0));
@@ -93,8 +95,7 @@ impl<'a> View<'a> {
             .iter()
             .filter_map(|entry| {
                 let name = entry.meta().name.as_deref().unwrap_or_default();
-                let sum = |sums: &mut HashMap<&str, Sum>| sums.remove(name).unwrap_or_default().total();
-                AgentView::new(entry, sum(&mut used), sum(&mut offered))
+                AgentView::new(entry, used.remove(name).unwrap_or_default(), offered.remove(name).unwrap_or_default())
             })
             .collect();
         Self { frameworks, agents }
@@ -111,9 +112,31 @@ impl<'a> View<'a> {
     }
 }
 
+/// Sums of resources, by the role that they are allocated to.
+#[derive(Default)]
+pub(super) struct ByRole<'a>(BTreeMap<&'a str, Sum>);
+
+impl<'a> ByRole<'a> {
+    fn add(&mut self, role: &'a str, resources: &Resources) {
+        self.0.entry(role).or_default().add(resources);
+    }
+
+    /// What is allocated to each role.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'a str, Resources)> {
+        self.0.iter().map(|(role, sum)| (*role, sum.total()))
+    }
+
+    /// The sum of all.
+    pub(super) fn total(&self) -> Resources {
+        let mut total = Sum::default();
+        self.0.values().for_each(|sum| total.add(&sum.total()));
+        total.total()
+    }
+}
+
 /// Adds resources up. Ports are gathered first and made a set once.
 #[derive(Default)]
-pub(super) struct Sum {
+struct Sum {
     cpus: Amount,
     mem: Amount,
     disk: Amount,
@@ -128,8 +151,7 @@ impl Sum {
         self.ports.extend_from_slice(resources.ports.as_pairs());
     }
 
-    /// The sum.
-    pub(super) fn total(&self) -> Resources {
+    fn total(&self) -> Resources {
         Resources {
             cpus: self.cpus,
             mem: self.mem,

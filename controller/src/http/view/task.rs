@@ -23,6 +23,8 @@ pub(in crate::http) struct TaskView<'a> {
     pub(in crate::http) state: TaskState,
     /// What it was given.
     pub(in crate::http) resources: Resources,
+    /// The role in which it was given that; its framework's first if it does not say.
+    pub(in crate::http) role: Option<&'a str>,
     status: &'a TaskStatus,
 }
 
@@ -59,6 +61,7 @@ impl<'a> TaskView<'a> {
             agent,
             state,
             resources,
+            role: status.role.as_deref().or(object.spec.role.as_deref()),
             status,
         })
     }
@@ -77,6 +80,11 @@ impl<'a> TaskView<'a> {
             .filter(|_| self.state.is_terminal())
             .map(|timestamp| Moment { state: self.state, timestamp });
         ran.into_iter().chain(ended)
+    }
+
+    /// What it was given, in Mesos' JSON form, where that is reserved or a volume.
+    pub(in crate::http) fn held(&self) -> Option<&'a str> {
+        self.status.held.as_deref()
     }
 
     /// Its sandbox, as a path for `/files`.

@@ -4,7 +4,7 @@ use super::super::super::about::seconds;
 use super::super::super::authorize::Sight;
 use super::super::super::encoding::Encoding;
 use super::super::super::stream::Record;
-use super::super::super::view::{AgentView, FrameworkView, Membership, TaskView, namespace};
+use super::super::super::view::{AgentView, ByRole, FrameworkView, Membership, TaskView, namespace};
 use super::super::messages;
 use crate::clock::Clock;
 use crate::registry::{Entry, Followed, Registry, Turned};
@@ -12,7 +12,6 @@ use proffer_crds::{Agent, Framework, Task};
 use proffer_master::ObjectKey;
 use proffer_mesos_api::v1;
 use proffer_mesos_api::v1::master::{Event, event};
-use proffer_resources::Resources;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
@@ -128,7 +127,7 @@ fn view_of_task(entry: &Entry<Task>) -> Option<TaskView<'_>> {
 /// An agent comes with what it has. What tasks hold of it is in their own events.
 fn of_agent(turned: &Turned<Agent>) -> Option<Event> {
     let registered = |entry: &Option<Arc<Entry<Agent>>>| {
-        let view = AgentView::new(entry.as_deref()?, Resources::default(), Resources::default())?;
+        let view = AgentView::new(entry.as_deref()?, ByRole::default(), ByRole::default())?;
         (view.membership == Membership::Registered).then(|| messages::agent(&view))
     };
     match (registered(&turned.before), registered(&turned.now)) {
