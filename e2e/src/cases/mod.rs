@@ -8,6 +8,7 @@ pub mod lab;
 mod node_loss;
 mod nodes;
 mod offers;
+mod operator;
 mod slot;
 mod tasks;
 
@@ -43,6 +44,8 @@ pub const CASES: &[Case] = cases![
     offers::a_filter_holds_until_it_ends,
     offers::an_unanswered_offer_expires,
     offers::terms_and_replies_are_fixed,
+    operator::endpoints_tell_what_objects_tell,
+    operator::events_follow_a_task,
     bad_input::an_unknown_framework_is_named,
     bad_input::bad_quantities_are_refused,
     bad_input::more_than_any_agent_has_is_told,
