@@ -75,6 +75,12 @@ pub fn from_text(text: &str) -> Option<Time> {
     text.parse::<k8s_openapi::jiff::Timestamp>().ok().map(|stamp| Time(stamp.as_microsecond()))
 }
 
+/// When an object was created.
+#[must_use]
+pub fn from_kubernetes(time: Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>) -> Time {
+    time.map_or(Time(0), |time| Time(time.0.as_microsecond()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,7 +20,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
-use proffer_crds::{Agent, Framework, Offer, Task};
+use proffer_crds::{Agent, AllocationRole, Framework, Maintenance, Offer, Task};
 use proffer_master::{Epoch, Event, MasterConfig};
 use serde_json::json;
 use std::path::PathBuf;
@@ -166,6 +166,8 @@ async fn lead(
         fresh_list::<Task>(registry, &client),
         fresh_list::<Agent>(registry, &client),
         fresh_list::<Offer>(registry, &client),
+        fresh_list::<AllocationRole>(registry, &client),
+        fresh_list::<Maintenance>(registry, &client),
     )?;
     guard.check();
 
@@ -256,6 +258,8 @@ fn start_watches(args: &RunArguments, client: &Client, registry: &Arc<Registry>,
     watches.start::<Task>(client, Api::all(client.clone()), None);
     watches.start::<Offer>(client, Api::all(client.clone()), None);
     watches.start::<Agent>(client, Api::all(client.clone()), None);
+    watches.start::<AllocationRole>(client, Api::all(client.clone()), None);
+    watches.start::<Maintenance>(client, Api::all(client.clone()), None);
     watches.start::<Node>(client, Api::all(client.clone()), None);
     watches.start::<Pod>(client, Api::namespaced(client.clone(), &args.pod_namespace), Some(SLOT_LABELS));
     watches

@@ -1,10 +1,9 @@
 //! An agent's record as the status of its Agent.
 
-use super::framework::set_ready;
-use super::{allocated, count, epoch_number};
+use super::{allocated, condition, count, epoch_number};
 use k8s_openapi::jiff::Timestamp;
-use proffer_crds::{Agent, AgentSpec, AgentStatus, SlotStatus};
-use proffer_master::AgentRecord;
+use proffer_crds::{Agent, AgentMode, AgentSpec, AgentStatus, SlotStatus};
+use proffer_master::{AgentRecord, AgentUse, Readiness};
 use proffer_resources::{ResourceName, quantity};
 
 /// The status that says what `record` says. `before` is the status so far.
@@ -16,7 +15,16 @@ pub fn status(
     now: Timestamp,
 ) -> AgentStatus {
     let mut conditions = before.map(|status| status.conditions.clone()).unwrap_or_default();
-    set_ready(&mut conditions, &record.ready, generation, now);
+    condition(&mut conditions, "Ready", &record.ready, generation, now);
+    match record.usage {
+        AgentUse::Draining | AgentUse::Drained | AgentUse::Down => {
+            let ready = record.tasks == 0 && record.usage != AgentUse::Draining;
+            let reason = if ready { "Drained" } else { "Draining" };
+            let drained = Readiness { ready, reason, message: record.ready.message.clone() };
+            condition(&mut conditions, "Drained", &drained, generation, now);
+        }
+        _ => conditions.retain(|condition| condition.type_ != "Drained"),
+    }
     AgentStatus {
         observed_generation: generation,
         master_epoch: epoch_number(record.epoch),
@@ -33,7 +41,20 @@ pub fn status(
         allocated: allocated(&record.allocated.quantities()),
         offered: allocated(&record.offered.quantities()),
         tasks: count(record.tasks),
+        mode: Some(mode(record.usage)),
+        maintenance: record.maintenance.clone(),
         conditions,
+    }
+}
+
+fn mode(usage: AgentUse) -> AgentMode {
+    match usage {
+        AgentUse::Active => AgentMode::Active,
+        AgentUse::Deactivated => AgentMode::Deactivated,
+        AgentUse::Draining => AgentMode::Draining,
+        AgentUse::Drained => AgentMode::Drained,
+        AgentUse::Down => AgentMode::Down,
+        AgentUse::Gone => AgentMode::Gone,
     }
 }
 

@@ -1,16 +1,16 @@
 //! A framework's record as the status of its Framework.
 
-use super::{allocated, count, epoch_number};
+use super::{allocated, condition, count, epoch_number};
 use crate::clock::to_text;
 use k8s_openapi::jiff::Timestamp;
-use proffer_crds::{Condition, ConditionStatus, FrameworkPhase, FrameworkStatus, FrameworkTaskCounts, set_condition};
-use proffer_master::{FrameworkRecord, Readiness, StreamPhase};
+use proffer_crds::{FrameworkPhase, FrameworkStatus, FrameworkTaskCounts};
+use proffer_master::{FrameworkRecord, StreamPhase};
 
 /// The status that says what `record` says. `before` is the status so far.
 #[must_use]
 pub fn status(record: &FrameworkRecord, before: Option<&FrameworkStatus>, now: Timestamp) -> FrameworkStatus {
     let mut conditions = before.map(|status| status.conditions.clone()).unwrap_or_default();
-    set_ready(&mut conditions, &record.ready, Some(record.generation), now);
+    condition(&mut conditions, "Ready", &record.ready, record.generation, now);
     FrameworkStatus {
         observed_generation: Some(record.generation),
         master_epoch: epoch_number(record.epoch),
@@ -38,16 +38,10 @@ fn phase(phase: StreamPhase) -> FrameworkPhase {
     }
 }
 
-/// Puts a readiness into the `Ready` condition.
-pub(super) fn set_ready(conditions: &mut Vec<Condition>, ready: &Readiness, generation: Option<i64>, now: Timestamp) {
-    let status = if ready.ready { ConditionStatus::True } else { ConditionStatus::False };
-    set_condition(conditions, "Ready", status, ready.reason, &ready.message, generation, now);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proffer_master::{Epoch, ObjectKey};
+    use proffer_master::{Epoch, ObjectKey, Readiness};
     use proffer_resources::{Amount, Quantities};
     use serde_json::json;
 

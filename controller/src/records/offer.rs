@@ -34,6 +34,8 @@ pub fn object(record: &OfferRecord) -> Offer {
                     ports: flat.ports.to_string(),
                 },
                 attributes: record.attributes.clone(),
+                unavailability: record.unavailability.as_ref().map(super::maintenance::window),
+                inverse: record.inverse,
                 expires_at: to_text(record.expires_at),
                 master_epoch: epoch_number(record.epoch).unwrap_or(i64::MAX),
             },

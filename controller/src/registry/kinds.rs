@@ -1,12 +1,12 @@
 //! The kinds that the registry keeps, and what each tells the leader.
 
 use super::shelf::{Change, Entry, Shelf, object_key, uid_of};
-use super::{Followed, Heard, Shelves, Turned, agent, framework, offer, task};
+use super::{Followed, Heard, Shelves, Turned, agent, framework, maintenance, offer, role, task};
 use crate::registry::Guarded;
 use crate::slots;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{Api, Client, Resource};
-use proffer_crds::{Agent, Framework, Offer, Task};
+use proffer_crds::{Agent, AllocationRole, Framework, Maintenance, Offer, Task};
 use proffer_master::{AgentName, Epoch, Event, NoticeAbout, OfferId};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
@@ -209,6 +209,60 @@ impl Kind for Agent {
 
     fn followed(turned: Turned<Self>) -> Option<Followed> {
         Some(Followed::Agent(turned))
+    }
+}
+
+impl Kind for AllocationRole {
+    const NAME: &'static str = "allocationroles";
+
+    fn within(client: &Client, _: &str) -> Api<Guarded<Self>> {
+        Api::all(client.clone())
+    }
+
+    fn shelf(shelves: &Shelves) -> &Shelf<Self> {
+        &shelves.roles
+    }
+
+    fn shelf_mut(shelves: &mut Shelves) -> &mut Shelf<Self> {
+        &mut shelves.roles
+    }
+
+    fn epoch(&self) -> Option<i64> {
+        self.status.as_ref()?.master_epoch
+    }
+
+    fn heard(change: &Change<Self>, _: Epoch) -> Vec<Heard> {
+        match change {
+            Change::Applied(entry) => vec![Heard::Event(role::applied(entry))],
+            Change::Deleted(entry) => vec![Heard::Event(role::deleted(entry))],
+        }
+    }
+}
+
+impl Kind for Maintenance {
+    const NAME: &'static str = "maintenances";
+
+    fn within(client: &Client, _: &str) -> Api<Guarded<Self>> {
+        Api::all(client.clone())
+    }
+
+    fn shelf(shelves: &Shelves) -> &Shelf<Self> {
+        &shelves.maintenance
+    }
+
+    fn shelf_mut(shelves: &mut Shelves) -> &mut Shelf<Self> {
+        &mut shelves.maintenance
+    }
+
+    fn epoch(&self) -> Option<i64> {
+        self.status.as_ref()?.master_epoch
+    }
+
+    fn heard(change: &Change<Self>, _: Epoch) -> Vec<Heard> {
+        match change {
+            Change::Applied(entry) => vec![Heard::Event(maintenance::applied(entry))],
+            Change::Deleted(entry) => vec![Heard::Event(maintenance::deleted(entry))],
+        }
     }
 }
 

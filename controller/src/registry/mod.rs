@@ -14,7 +14,9 @@ mod follow;
 mod framework;
 mod guard;
 mod kinds;
+mod maintenance;
 mod offer;
+mod role;
 mod shelf;
 mod task;
 mod watch;
@@ -26,7 +28,7 @@ pub use shelf::{Change, Entry, Relist, Shelf};
 pub use watch::{FreshListError, Watches, fresh_list};
 
 use k8s_openapi::api::core::v1::{Node, Pod};
-use proffer_crds::{Agent, Framework, Offer, Task};
+use proffer_crds::{Agent, AllocationRole, Framework, Maintenance, Offer, Task};
 use proffer_master::{Epoch, Event, NoticeAbout, ObjectKey, OfferId, TaskId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,6 +67,8 @@ pub struct Shelves {
     pub(super) tasks: Shelf<Task>,
     pub(super) offers: Shelf<Offer>,
     pub(super) agents: Shelf<Agent>,
+    pub(super) roles: Shelf<AllocationRole>,
+    pub(super) maintenance: Shelf<Maintenance>,
     pub(super) nodes: Shelf<Node>,
     pub(super) pods: Shelf<Pod>,
     /// The version of each task whose status this process wrote last.
@@ -193,7 +197,9 @@ impl Registry {
         let sink = Sink { epoch, heard };
         // Frameworks before their tasks, agents before what runs on them.
         tell_all::<Framework>(&shelves, &sink);
+        tell_all::<AllocationRole>(&shelves, &sink);
         tell_all::<Agent>(&shelves, &sink);
+        tell_all::<Maintenance>(&shelves, &sink);
         tell_all::<Pod>(&shelves, &sink);
         tell_all::<Task>(&shelves, &sink);
         tell_all::<Offer>(&shelves, &sink);

@@ -4,7 +4,7 @@ use super::shelf::{Entry, object_key, uid_of};
 use crate::records;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use proffer_crds::{PortRequest as ObjectPorts, QuantityText, TASK_FINALIZER, Task, TaskSpec};
-use proffer_master::{Command, Event, PortRequest, TaskId, TaskObject, TaskRequest, Time, task_request};
+use proffer_master::{Command, Event, PortRequest, TaskId, TaskObject, TaskRequest, task_request};
 use proffer_resources::quantity::{self, QuantityError};
 use proffer_resources::{Amount, Ranges, Resources, Role};
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub(super) fn applied(entry: &Entry<Task>) -> Event {
         stream,
         deleting: meta.deletion_timestamp.is_some(),
         finalizer: meta.finalizers.as_ref().is_some_and(|all| all.iter().any(|one| one == TASK_FINALIZER)),
-        created: meta.creation_timestamp.as_ref().map_or(Time(0), |time| Time(time.0.as_microsecond())),
+        created: crate::clock::from_kubernetes(meta.creation_timestamp.as_ref()),
     }))
 }
 

@@ -278,6 +278,9 @@ impl Runner {
             Effect::DeleteOffer(offer) => self.write(Op::DeleteOffer(offer)),
             Effect::WriteFramework(record) => self.write(Op::Framework(record)),
             Effect::WriteAgent(record) => self.write(Op::Agent(record)),
+            Effect::WriteRole(record) => self.write(Op::Role(record)),
+            Effect::WriteMaintenance(record) => self.write(Op::Maintenance(record)),
+            Effect::MarkAgentGone(agent) => self.write(Op::MarkAgentGone(agent)),
             Effect::Send { session, message, after: None, .. } => self.send(session, message),
             Effect::Send { agent, session, message, after: Some(write) } => {
                 if let Some(waiting) = self.writes.get_mut(&write) {
@@ -313,6 +316,10 @@ fn event_name(event: &Event) -> &'static str {
         Event::OfferDeleted(_) => "offer_deleted",
         Event::AgentApplied { .. } => "agent_applied",
         Event::AgentDeleted(_) => "agent_deleted",
+        Event::RoleApplied(_) => "role_applied",
+        Event::RoleDeleted { .. } => "role_deleted",
+        Event::MaintenanceApplied(_) => "maintenance_applied",
+        Event::MaintenanceDeleted { .. } => "maintenance_deleted",
         Event::SlotChanged { .. } => "slot_changed",
         Event::AgentRegistered(_) => "agent_registered",
         Event::AgentDisconnected { .. } => "agent_disconnected",

@@ -142,13 +142,15 @@ impl Keeper {
         let size = Size::on(self.cpu, self.memory, &allocatable);
         let name = pod_name(agent);
         let known = self.registry.get::<Pod>(&ObjectKey::new(self.namespace.clone(), name.clone()));
-        let step = plan(known.as_ref().and_then(|entry| entry.value().ok()), size);
+        let gone = self.registry.get::<Agent>(&ObjectKey::new("", agent));
+        let gone = gone.is_some_and(|entry| entry.value().is_ok_and(|agent| agent.spec.gone));
+        let step = plan(known.as_ref().and_then(|entry| entry.value().ok()), (!gone).then_some(size));
         self.guard.check();
         match step {
             Step::Keep => {}
             Step::Create(size) => return self.create(agent, size).await,
             Step::Delete { uid } => {
-                tracing::warn!(agent, pod = name, "the slot pod has ended: making it anew");
+                tracing::warn!(agent, pod = name, gone, "deleting the slot pod: it has ended, or its agent is gone");
                 let params =
                     DeleteParams::default().preconditions(Preconditions { uid: Some(uid), resource_version: None });
                 match self.pods.delete(&name, &params).await {

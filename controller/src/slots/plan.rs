@@ -13,7 +13,7 @@ pub enum Step {
     Keep,
     /// There is no slot: make one.
     Create(Size),
-    /// It ended and will not run again: delete it, so that it can be made anew.
+    /// It ended and will not run again, or its agent is gone: delete it.
     Delete {
         /// Its UID.
         uid: String,
@@ -24,13 +24,15 @@ pub enum Step {
     Annotate(Size),
 }
 
-/// What is to be done about the slot `pod` (if there is one) of an agent for which `size` is configured.
+/// What is to be done about the slot `pod` (if there is one) of an agent for which `size` is configured. Without a size,
+/// the agent is gone and must have none: with its slot, everything ends that still runs there.
 #[must_use]
-pub fn plan(pod: Option<&Pod>, size: Size) -> Step {
-    let Some(pod) = pod else { return Step::Create(size) };
+pub fn plan(pod: Option<&Pod>, size: Option<Size>) -> Step {
+    let Some(pod) = pod else { return size.map_or(Step::Keep, Step::Create) };
     if pod.metadata.deletion_timestamp.is_some() {
         return Step::Keep;
     }
+    let Some(size) = size else { return Step::Delete { uid: pod.metadata.uid.clone().unwrap_or_default() } };
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     if matches!(phase, Some("Failed" | "Succeeded")) {
         return Step::Delete { uid: pod.metadata.uid.clone().unwrap_or_default() };
@@ -75,7 +77,10 @@ mod tests {
         ];
         for (case, slot, expected) in table {
             let pod = slot.map(|(phase, cpu, applied)| pod(phase, cpu, applied));
-            assert_eq!(plan(pod.as_ref(), size), expected, "{case}");
+            assert_eq!(plan(pod.as_ref(), Some(size)), expected, "{case}");
         }
+        let running = pod("Running", "1", same);
+        assert_eq!(plan(Some(&running), None), Step::Delete { uid: "u1".to_owned() }, "its agent is gone");
+        assert_eq!(plan(None, None), Step::Keep, "its agent is gone, and so is it");
     }
 }

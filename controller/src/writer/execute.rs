@@ -63,6 +63,9 @@ impl Executor {
             Op::DeleteOffer(offer) => ("offer-delete", vec![], self.delete_offer(&offer).await),
             Op::Framework(record) => ("framework", vec![], self.framework_status(&record).await),
             Op::Agent(record) => ("agent", vec![], self.agent_status(&record).await),
+            Op::Role(record) => ("role", vec![], self.role_status(&record).await),
+            Op::Maintenance(record) => ("maintenance", vec![], self.maintenance_status(&record).await),
+            Op::MarkAgentGone(agent) => ("agent-gone", vec![], self.mark_gone(&agent).await),
         };
         self.metrics.wrote(kind, outcome_name(&outcome), Boot::now().since(began));
         if let WriteOutcome::Refused(why) = &outcome {

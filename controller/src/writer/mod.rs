@@ -13,10 +13,12 @@ mod agent;
 mod backoff;
 mod execute;
 mod framework;
+mod gone;
 mod notices;
 mod offer;
 mod pool;
 mod queue;
+mod status;
 mod task;
 
 pub use execute::Executor;

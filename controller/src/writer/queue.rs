@@ -4,8 +4,8 @@ use crate::clock::Boot;
 use crate::registry::Entry;
 use proffer_crds::Task;
 use proffer_master::{
-    AgentRecord, Epoch, FrameworkRecord, FrameworkSpecRecord, NewTask, ObjectKey, OfferEnd, OfferId, OfferRecord,
-    TaskId, TaskRecord, WriteId,
+    AgentName, AgentRecord, Epoch, FrameworkRecord, FrameworkSpecRecord, MaintenanceRecord, NewTask, ObjectKey,
+    OfferEnd, OfferId, OfferRecord, RoleRecord, TaskId, TaskRecord, WriteId,
 };
 use proffer_mesos_api::TaskState;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -87,6 +87,12 @@ pub enum Op {
     Framework(Box<FrameworkRecord>),
     /// An agent's status.
     Agent(Box<AgentRecord>),
+    /// A role's status.
+    Role(Box<RoleRecord>),
+    /// A maintenance's status.
+    Maintenance(Box<MaintenanceRecord>),
+    /// That an agent is gone, into its spec.
+    MarkAgentGone(AgentName),
 }
 
 /// A version of a task: what a decision was based on.
@@ -111,6 +117,10 @@ pub enum Subject {
     Framework(ObjectKey),
     /// An Agent.
     Agent(String),
+    /// An AllocationRole.
+    Role(String),
+    /// A Maintenance.
+    Maintenance(String),
 }
 
 impl Op {
@@ -128,6 +138,9 @@ impl Op {
             Self::CloseOffer { offer, .. } | Self::DeleteOffer(offer) => Subject::Offer(offer.0.clone()),
             Self::Framework(record) => Subject::Framework(record.key.clone()),
             Self::Agent(record) => Subject::Agent(record.agent.0.clone()),
+            Self::Role(record) => Subject::Role(record.name.clone()),
+            Self::Maintenance(record) => Subject::Maintenance(record.name.clone()),
+            Self::MarkAgentGone(agent) => Subject::Agent(agent.0.clone()),
         }
     }
 
@@ -136,7 +149,10 @@ impl Op {
     pub fn is_awaited(&self) -> bool {
         match self {
             Self::TaskStatus { awaited, .. } => *awaited,
-            Self::CreateTask { .. } | Self::FrameworkSpec { .. } | Self::CreateOffer { .. } => true,
+            Self::CreateTask { .. }
+            | Self::FrameworkSpec { .. }
+            | Self::CreateOffer { .. }
+            | Self::MarkAgentGone(_) => true,
             _ => false,
         }
     }
@@ -151,6 +167,8 @@ impl Op {
         match self {
             Self::Framework(record) => Some((record.generation, record.ready.reason, record.epoch)),
             Self::Agent(record) => Some((0, record.ready.reason, record.epoch)),
+            Self::Role(record) => Some((record.generation, record.accepted.reason, record.epoch)),
+            Self::Maintenance(record) => Some((record.generation, record.drained.reason, record.epoch)),
             _ => None,
         }
     }
@@ -334,6 +352,14 @@ fn merge(waiting: &mut VecDeque<Op>, op: Op) {
         Op::Agent(record) => {
             waiting.retain(|known| !matches!(known, Op::Agent(_)));
             waiting.push_back(Op::Agent(record));
+        }
+        Op::Role(record) => {
+            waiting.retain(|known| !matches!(known, Op::Role(_)));
+            waiting.push_back(Op::Role(record));
+        }
+        Op::Maintenance(record) => {
+            waiting.retain(|known| !matches!(known, Op::Maintenance(_)));
+            waiting.push_back(Op::Maintenance(record));
         }
         Op::DeleteOffer(offer) => {
             waiting.retain(|known| !matches!(known, Op::CloseOffer { .. } | Op::DeleteOffer(_)));

@@ -10,8 +10,8 @@ use proffer_controller::registry::{Heard, Registry, Watches};
 use proffer_controller::writer::{self, Basis, Executor, Op};
 use proffer_crds::{Agent, Framework, Offer, TASK_FINALIZER, Task};
 use proffer_master::{
-    AgentName, AgentRecord, Epoch, Event, ObjectKey, OfferEnd, OfferId, OfferRecord, PlacedOn, Readiness, TaskId,
-    TaskRecord, Time, WriteId, WriteOutcome,
+    AgentName, AgentRecord, AgentUse, Epoch, Event, ObjectKey, OfferEnd, OfferId, OfferRecord, PlacedOn, Readiness,
+    TaskId, TaskRecord, Time, WriteId, WriteOutcome,
 };
 use proffer_mesos_api::TaskState;
 use proffer_resources::{Ranges, ResourceBag, Role};
@@ -308,6 +308,8 @@ async fn an_offer_is_made_once_opened_closed_and_deleted() {
         agent: record(TaskState::Staging).agent.unwrap(),
         attributes: std::collections::BTreeMap::new(),
         resources: ResourceBag::new(),
+        unavailability: None,
+        inverse: false,
         expires_at: Time(1_795_362_060_000_000),
         epoch: Epoch(EPOCH),
     };
@@ -343,6 +345,8 @@ async fn an_agents_object_is_made_for_its_node_and_goes_with_it() {
             allocated: ResourceBag::new(),
             offered: ResourceBag::new(),
             tasks: 0,
+            usage: AgentUse::Active,
+            maintenance: None,
             ready: Readiness { ready: false, reason: "NoSlot", message: "the slot does not run yet".to_owned() },
             epoch: Epoch(EPOCH),
         }))

@@ -64,4 +64,4 @@ pub use run::Turn;
 pub use settings::{Settings, Sorter};
 pub use share::{Share, Weight};
 pub use time::Time;
-pub use unplaced::Unplaced;
+pub use unplaced::{Unplaced, Unusable};

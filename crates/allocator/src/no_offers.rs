@@ -1,6 +1,6 @@
 //! Why a framework gets no offers, or fewer: agent by agent, and in a sentence.
 
-use crate::{Allocator, Lacking, Name, Time, Withheld};
+use crate::{Allocator, Lacking, Name, Share, Time, Withheld};
 use proffer_resources::{ResourceBag, Role};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,8 +12,8 @@ pub struct NoOffers {
     pub withheld: BTreeMap<Withheld, usize>,
     /// Agents that can be offered.
     pub offerable: usize,
-    /// The framework that holds or is offered most, if it is another one and agents are full.
-    pub held_by: Option<String>,
+    /// The framework that holds or is offered most and its part of the cluster, if it is another one and agents are full.
+    pub held_by: Option<(String, Share)>,
 }
 
 impl fmt::Display for NoOffers {
@@ -37,7 +37,9 @@ impl NoOffers {
             Withheld::NotConnected => (0, "the framework is not connected".to_owned()),
             Withheld::Suppressed => (1, "offers are suppressed: revive them".to_owned()),
             Withheld::EnoughOffers => (2, "it has as many offers as it may have: reply to them".to_owned()),
-            Withheld::Filtered(until) => (3, format!("{agents} declined, the first until {until}")),
+            Withheld::Filtered(until) => {
+                (3, format!("{agents} declined by the framework itself, the first until {until}"))
+            }
             Withheld::Constraint => (4, format!("{agents} left out by the framework's offer constraints")),
             Withheld::Capability(Lacking::Gpus) => {
                 (5, format!("{agents} with GPUs, which the framework has no capability GPU_RESOURCES for"))
@@ -55,19 +57,27 @@ impl NoOffers {
             Withheld::GangIncomplete => {
                 (9, "the agents do not have all at once that the framework asks for".to_owned())
             }
-            Withheld::Quota(role) => (10, format!("{agents} {is} kept back by the quota limit of role {role}")),
+            Withheld::Quota(role) => (
+                10,
+                format!(
+                    "{agents} {is} kept back by the quota limit of role {role}: raise that, or end tasks of the role"
+                ),
+            ),
             Withheld::Headroom => {
-                (11, format!("{agents} {is} kept free for roles that are guaranteed more than they have"))
+                (11, format!("{agents} {is} kept free for other roles, which are guaranteed more than they have"))
             }
             Withheld::Reserved => (12, format!("{agents} {has} nothing free that is not reserved for other roles")),
             Withheld::NothingFree => {
-                let by =
-                    self.held_by.as_ref().map(|who| format!(" (most is held by framework {who})")).unwrap_or_default();
+                let by = self
+                    .held_by
+                    .as_ref()
+                    .map(|(who, share)| format!(" (framework {who} has most of the cluster: {share})"))
+                    .unwrap_or_default();
                 (13, format!("{agents} {has} nothing free{by}"))
             }
             Withheld::TooLittle => (14, format!("{agents} {has} less free than is worth an offer")),
-            Withheld::Deactivated => (15, format!("{agents} deactivated by an operator")),
-            Withheld::Draining => (16, format!("{agents} being drained")),
+            Withheld::Deactivated => (15, format!("{agents} deactivated by an operator or down for maintenance")),
+            Withheld::Draining => (16, format!("{agents} drained by an operator")),
             Withheld::NotReady => (17, format!("{agents} not ready")),
         }
     }
@@ -101,7 +111,8 @@ impl<A: Name, F: Name> Allocator<A, F> {
         }
         if why.withheld.contains_key(&Withheld::NothingFree) {
             let largest = self.framework_numbers.keys().max_by_key(|name| self.share(name));
-            why.held_by = largest.filter(|name| *name != framework).map(ToString::to_string);
+            let other = largest.filter(|name| *name != framework);
+            why.held_by = other.map(|name| (name.to_string(), self.share(name)));
         }
         why
     }
@@ -152,7 +163,7 @@ mod tests {
         books.set_agent(&"node1", bag("cpus:1;mem:100"), true);
         assert_eq!(say(&books), "offers are on their way");
         books.refuse(&"node1", &"fw", &role, &bag("cpus:1;mem:100"), Time(5_000_000), Time(0));
-        assert_eq!(say(&books), "1 agent declined, the first until 1970-01-01T00:00:05Z");
+        assert_eq!(say(&books), "1 agent declined by the framework itself, the first until 1970-01-01T00:00:05Z");
         books.set_agent(&"node2", bag("cpus:1;mem:100"), true);
         books.allocate(&"node2", &"ns/other", &role, &bag("cpus:1;mem:100"));
         books.set_agent(&"node3", bag("cpus:1;mem:100"), false);
@@ -162,10 +173,10 @@ mod tests {
         books.set_agent_mode(&"node6", AgentMode::Draining);
         assert_eq!(
             say(&books),
-            "1 agent declined, the first until 1970-01-01T00:00:05Z; \
+            "1 agent declined by the framework itself, the first until 1970-01-01T00:00:05Z; \
              1 agent with GPUs, which the framework has no capability GPU_RESOURCES for; \
              1 agent has nothing free that is not reserved for other roles; \
-             1 agent has nothing free (most is held by framework ns/other); 1 agent being drained; 1 agent not ready"
+             1 agent has nothing free (framework ns/other has most of the cluster: 6.6%); 1 agent drained by an operator; 1 agent not ready"
         );
         books.suppress(&"fw", &[].into());
         assert_eq!(say(&books), "offers are suppressed: revive them");

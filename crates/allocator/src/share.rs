@@ -2,6 +2,7 @@
 
 use proffer_resources::{Amount, Quantities, ResourceName};
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// How much more than others a role is to get, in thousandths: of two that compete, one of weight 3 ends with three times
 /// what one of weight 1 has (Mesos: weights).
@@ -91,6 +92,14 @@ impl Share {
             return Self(u128::from((part << 40) / all));
         }
         Self((u128::from(part) << 40) / u128::from(all))
+    }
+}
+
+impl fmt::Display for Share {
+    /// In per cent of the whole, to a tenth.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let thousandths = self.thousandths();
+        write!(f, "{}.{}%", thousandths / 10, thousandths % 10)
     }
 }
 

@@ -12,8 +12,8 @@ pub enum Unplaced<A> {
     NoAgents,
     /// There are agents, and none can be used now.
     NoneReady {
-        /// How many there are.
-        agents: usize,
+        /// Which there are.
+        unusable: Unusable,
     },
     /// No agent has as much, even if nothing else ran there.
     TooLarge {
@@ -24,7 +24,7 @@ pub enum Unplaced<A> {
         /// The agent that has most of it, and how much.
         largest: (A, Resources),
         /// Agents that cannot be used now.
-        not_ready: usize,
+        unusable: Unusable,
     },
     /// Some agent would do, but others hold it.
     Busy {
@@ -37,7 +37,7 @@ pub enum Unplaced<A> {
         /// The agent that has most of it, and how much.
         largest: (A, Resources),
         /// Agents that cannot be used now.
-        not_ready: usize,
+        unusable: Unusable,
     },
     /// It would fit, but quota keeps it back: of a role, or what is kept free for others.
     KeptBack(Withheld),
@@ -64,16 +64,16 @@ impl<A: fmt::Display> fmt::Display for Unplaced<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoAgents => f.write_str("no agent is registered"),
-            Self::NoneReady { agents } => f.write_str(&not_ready_text(*agents)),
-            Self::TooLarge { demand, kind, largest: (agent, has), not_ready } => {
+            Self::NoneReady { unusable } => write!(f, "{unusable}"),
+            Self::TooLarge { demand, kind, largest: (agent, has), unusable } => {
                 write!(f, "needs {demand}, more than any agent has: ")?;
                 match numbers(demand, *kind) {
                     Some(ports) => write!(f, "no agent has all of the ports {ports}")?,
                     None => write!(f, "largest is {agent} with {}", kind.describe(has))?,
                 }
-                also_not_ready(f, *not_ready)
+                also_unusable(f, *unusable)
             }
-            Self::Busy { demand, kind, freest: (free_agent, free), largest: (agent, has), not_ready } => {
+            Self::Busy { demand, kind, freest: (free_agent, free), largest: (agent, has), unusable } => {
                 write!(f, "needs {demand}; ")?;
                 match numbers(demand, *kind) {
                     Some(ports) => write!(f, "the ports {ports} are not all free on any agent with room for the rest")?,
@@ -84,7 +84,7 @@ impl<A: fmt::Display> fmt::Display for Unplaced<A> {
                         kind.describe(has)
                     )?,
                 }
-                also_not_ready(f, *not_ready)
+                also_unusable(f, *unusable)
             }
             Self::KeptBack(Withheld::Quota(role)) => {
                 write!(
@@ -108,15 +108,59 @@ fn numbers(demand: &Demand, kind: Kind) -> Option<&proffer_resources::Ranges> {
     }
 }
 
-fn not_ready_text(agents: usize) -> String {
-    match agents {
-        1 => "1 agent is not ready".to_owned(),
-        agents => format!("{agents} agents are not ready"),
+/// How many agents cannot be used, by why not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unusable {
+    /// Not connected, or without a slot.
+    pub not_ready: usize,
+    /// An operator wants nothing of them offered, or their maintenance has begun.
+    pub deactivated: usize,
+    /// They are being emptied.
+    pub draining: usize,
+}
+
+impl Unusable {
+    fn count<'a>(agents: impl Iterator<Item = &'a AgentBooks>) -> Self {
+        let mut counts = Self::default();
+        for books in agents {
+            match usable(books) {
+                Ok(()) => {}
+                Err(Withheld::Deactivated) => counts.deactivated += 1,
+                Err(Withheld::Draining) => counts.draining += 1,
+                Err(_) => counts.not_ready += 1,
+            }
+        }
+        counts
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn all(self) -> usize {
+        self.not_ready + self.deactivated + self.draining
     }
 }
 
-fn also_not_ready(f: &mut fmt::Formatter<'_>, agents: usize) -> fmt::Result {
-    if agents == 0 { Ok(()) } else { write!(f, "; {}", not_ready_text(agents)) }
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut between = "";
+        for (count, what) in [
+            (self.not_ready, "not ready"),
+            (self.draining, "drained by an operator"),
+            (self.deactivated, "deactivated by an operator or down for maintenance"),
+        ] {
+            match count {
+                0 => continue,
+                1 => write!(f, "{between}1 agent is {what}")?,
+                count => write!(f, "{between}{count} agents are {what}")?,
+            }
+            between = "; ";
+        }
+        Ok(())
+    }
+}
+
+fn also_unusable(f: &mut fmt::Formatter<'_>, unusable: Unusable) -> fmt::Result {
+    if unusable.all() == 0 { Ok(()) } else { write!(f, "; {unusable}") }
 }
 
 impl<A: Name, F: Name> Allocator<A, F> {
@@ -126,9 +170,9 @@ impl<A: Name, F: Name> Allocator<A, F> {
         if self.agent_numbers.is_empty() {
             return Unplaced::NoAgents;
         }
-        let not_ready = self.agents().filter(|(_, books)| usable(books).is_err()).count();
-        if not_ready == self.agent_numbers.len() {
-            return Unplaced::NoneReady { agents: not_ready };
+        let unusable = Unusable::count(self.agents().map(|(_, books)| books));
+        if unusable.all() == self.agent_numbers.len() {
+            return Unplaced::NoneReady { unusable };
         }
         let by_total = |books: &AgentBooks| books.total().allocatable_to(whose.role).to_resources();
         if !self.agents().any(|(_, books)| demand.fits(&by_total(books))) {
@@ -138,7 +182,7 @@ impl<A: Name, F: Name> Allocator<A, F> {
                 demand: demand.clone(),
                 kind,
                 largest,
-                not_ready,
+                unusable,
             });
         }
         let ready = |books: &AgentBooks| usable(books).is_ok();
@@ -162,10 +206,8 @@ impl<A: Name, F: Name> Allocator<A, F> {
         }
         let kind = self.scarcest(demand, ready, by_free);
         match (self.most_of(kind, ready, by_free), self.most_of(kind, |_| true, by_total)) {
-            (Some(freest), Some(largest)) => {
-                Unplaced::Busy { demand: demand.clone(), kind, freest, largest, not_ready }
-            }
-            _ => Unplaced::NoneReady { agents: not_ready },
+            (Some(freest), Some(largest)) => Unplaced::Busy { demand: demand.clone(), kind, freest, largest, unusable },
+            _ => Unplaced::NoneReady { unusable },
         }
     }
 
@@ -261,6 +303,18 @@ mod tests {
         ] {
             assert_eq!(explain(&books(agents), millicores, none.clone()), text);
         }
+    }
+
+    #[test]
+    fn agents_that_an_operator_withdrew_are_told_apart() {
+        let mut books = books(&[("node1", 4000, 0, true), ("node2", 4000, 0, true), ("node3", 4000, 0, false)]);
+        books.set_agent_mode(&"node1", crate::AgentMode::Draining);
+        books.set_agent_mode(&"node2", crate::AgentMode::Deactivated);
+        assert_eq!(
+            explain(&books, 1000, PortRequest::None),
+            "1 agent is not ready; 1 agent is drained by an operator; \
+             1 agent is deactivated by an operator or down for maintenance"
+        );
     }
 
     #[test]

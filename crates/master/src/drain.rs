@@ -2,7 +2,7 @@
 //!
 //! The object is the truth: each leader reads there what is ordered, and goes on from what runs.
 
-use crate::effect::{AgentChange, Effect};
+use crate::effect::Effect;
 use crate::ending::Ending;
 use crate::ids::{AgentName, TaskId};
 use crate::master::Master;
@@ -88,7 +88,7 @@ impl Master {
         let about = NoticeAbout::Agent(agent.clone());
         self.push(Effect::Tell(Notice { about, warning: false, reason: "Drained", message: message.to_owned() }));
         if order.mark_gone {
-            self.push(Effect::ApplyAgent { write: None, agent: agent.clone(), change: AgentChange::MarkGone });
+            self.push(Effect::MarkAgentGone(agent.clone()));
         }
     }
 

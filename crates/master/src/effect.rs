@@ -2,7 +2,7 @@
 
 use crate::event::Command;
 use crate::ids::{AgentName, Connection, Epoch, OfferId, Session, TaskId, WriteId};
-use crate::operator_objects::{DrainOrder, MaintenanceRecord, RoleRecord};
+use crate::operator_objects::{MaintenanceRecord, RoleRecord};
 use crate::record::{
     AgentRecord, FrameworkRecord, FrameworkSpecRecord, NewReservation, NewTask, Notice, OfferEnd, OfferRecord,
     ReservationRecord, TaskRecord,
@@ -165,15 +165,8 @@ pub enum Effect {
     WriteRole(Box<RoleRecord>),
     /// Write a Maintenance's status. Coalesced: the newest wins.
     WriteMaintenance(Box<MaintenanceRecord>),
-    /// Change what an Agent object orders. It counts once the changed object is told.
-    ApplyAgent {
-        /// Names this write, if its end is to be told.
-        write: Option<WriteId>,
-        /// The agent.
-        agent: AgentName,
-        /// What is ordered.
-        change: AgentChange,
-    },
+    /// Write into an Agent's spec that it is gone: it was drained for that. It counts once the changed object is told.
+    MarkAgentGone(AgentName),
     /// Send a message to an agent.
     Send {
         /// The agent.
@@ -204,19 +197,6 @@ pub enum Effect {
     },
     /// Tell a person.
     Tell(Notice),
-}
-
-/// What an operator orders of an agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AgentChange {
-    /// Offer nothing of it (Mesos: `DEACTIVATE_AGENT`).
-    Deactivate,
-    /// Offer it again, and drain it no more (Mesos: `REACTIVATE_AGENT`).
-    Reactivate,
-    /// Empty it (Mesos: `DRAIN_AGENT`).
-    Drain(DrainOrder),
-    /// It is gone for good (Mesos: `MARK_AGENT_GONE`).
-    MarkGone,
 }
 
 /// A message to an agent. Each carries the leader's epoch.

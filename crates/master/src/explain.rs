@@ -8,13 +8,17 @@ use crate::tasks::SETTLE;
 use crate::timers::Timer;
 use proffer_allocator::{For, Verdict};
 use proffer_resources::Role;
+use std::ops::Bound;
 use std::time::Duration;
 
 /// How many waiting tasks are told in one go, so that a long queue does not become a flood of writes.
 const TOLD_AT_ONCE: usize = 100;
 
 /// How old the figures may be that a waiting task was told.
-const RETELL: Duration = Duration::from_secs(30);
+pub(crate) const RETELL: Duration = Duration::from_secs(30);
+
+/// How many agents are gone through in one go to find why frameworks get no offers.
+const EXPLAINED_AT_ONCE: usize = 100_000;
 
 /// Classes of reasons that are not the allocator's.
 const NO_FRAMEWORK: u8 = 100;
@@ -71,12 +75,30 @@ impl Master {
                 }
             }
         }
+        if self.look_again_at_those_without_offers() {
+            again.get_or_insert(RETELL);
+        }
         for (id, class, message) in to_tell {
             self.tell(&id, class, message);
         }
         if let Some(again) = again {
             self.timers.set_at_latest(Timer::Explain, self.now.after(again));
         }
+    }
+
+    /// Has it worked out anew why frameworks get no offers: of some, if there are many, and of others the next time.
+    /// `false` if none is without.
+    fn look_again_at_those_without_offers(&mut self) -> bool {
+        let at_once = (EXPLAINED_AT_ONCE / self.agents.len().max(1)).max(1);
+        let without = |framework: &Framework| {
+            framework.offers.is_empty() && matches!(framework.scheduler(), Some(SchedulerKind::External(_)))
+        };
+        let after = self.explained.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let in_turn = self.frameworks.range((after, Bound::Unbounded)).filter(|(_, framework)| without(framework));
+        let some: Vec<ObjectKey> = in_turn.map(|(key, _)| key.clone()).take(at_once).collect();
+        self.explained = some.last().filter(|_| some.len() == at_once).cloned();
+        self.changed_frameworks.extend(some);
+        self.frameworks.values().any(without)
     }
 
     /// Writes into one waiting task why it waits.

@@ -58,7 +58,7 @@ mod waiting;
 mod writes;
 
 pub use config::MasterConfig;
-pub use effect::{AgentChange, Effect, Launch, OperatorProblem, ToAgent, VolumeMount};
+pub use effect::{Effect, Launch, OperatorProblem, ToAgent, VolumeMount};
 pub use event::{
     AgentRegistration, Command, Delivery, Event, FrameworkObject, OfferReply, ReservationObject, SchedulerKind, Slot,
     StatusUpdate, StreamObject, StreamTaskObject, Subscription, TaskObject, TaskRequest, TaskSnapshot, VolumeRequest,
@@ -81,4 +81,5 @@ pub use record::{
     AgentRecord, FrameworkRecord, FrameworkSpecRecord, NewReservation, NewTask, Notice, NoticeAbout, OfferEnd,
     OfferRecord, PlacedOn, Readiness, ReservationPhase, ReservationRecord, StreamPhase, StreamRecord, TaskRecord,
 };
+pub use roles::quota_problem;
 pub use stream::{framework_object, resources, task_request};

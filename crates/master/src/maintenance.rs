@@ -63,12 +63,6 @@ impl Maintenances {
     pub(crate) fn window_of(&self, agent: &AgentName) -> Option<Unavailability> {
         Some(self.counts_for(agent)?.terms()?.window)
     }
-
-    /// The objects that count: names and terms.
-    pub(crate) fn in_force(&self) -> impl Iterator<Item = (&str, &MaintenanceTerms)> {
-        let counts = |known: &&Known| known.phase != MaintenancePhase::Up;
-        self.known.values().filter(counts).filter_map(|known| Some((known.object.name.as_str(), known.terms()?)))
-    }
 }
 
 /// When a window ends; `None` if it does not.

@@ -35,28 +35,9 @@ struct Known {
     written: Option<RoleRecord>,
 }
 
-impl Roles {
-    /// The object that counts for a role, by its name, and its terms.
-    pub(crate) fn of(&self, role: &Role) -> Option<(&str, &RoleTerms)> {
-        let counts = |known: &&Known| known.terms().is_some_and(|terms| terms.role == *role);
-        let oldest = self.known.values().filter(counts).min_by_key(|known| known.age())?;
-        Some((oldest.object.name.as_str(), oldest.terms()?))
-    }
-
-    /// The quota in force, by role.
-    pub(crate) fn quotas(&self) -> BTreeMap<Role, Quota> {
-        let of = |known: &Known| Some((known.terms()?.role.clone(), known.quota.clone()?));
-        self.known.values().filter_map(of).collect()
-    }
-}
-
 impl Known {
     fn terms(&self) -> Option<&RoleTerms> {
         self.object.terms.as_ref().ok()
-    }
-
-    fn age(&self) -> (crate::ids::Time, &str) {
-        (self.object.created, &self.object.name)
     }
 }
 
@@ -136,7 +117,7 @@ impl Master {
             let guaranteed = self.roles.known.values().filter(|other| other.object.name != name);
             let guaranteed = guaranteed.filter_map(|other| other.quota.as_ref().map(|quota| &quota.guarantees));
             let by_others = guaranteed.fold(Quantities::default(), |sum, more| sum.plus(more));
-            problem_of(terms, before.as_ref(), &by_others, self.allocator.total())
+            quota_problem(terms, before.as_ref(), &by_others, self.allocator.total())
         };
         let quota = if problem.is_none() { terms.quota.clone() } else { before.unwrap_or_default() };
         let accepted = match problem {
@@ -245,9 +226,10 @@ impl Master {
 /// The reason of a refusal that more agents can mend.
 const OVERCOMMITTED: &str = "Overcommitted";
 
-/// Why a quota cannot be, with a reason in camel case (Mesos: `QuotaHandler::update`). `by_others` is what other roles are
+/// Why a quota cannot be, with a reason in camel case and a message (Mesos refuses `UPDATE_QUOTA` so); `None` if it can. `by_others` is what other roles are
 /// guaranteed. A quota that guarantees no more than the one `before` can always be as far as the cluster goes.
-pub(crate) fn problem_of(
+#[must_use]
+pub fn quota_problem(
     terms: &RoleTerms,
     before: Option<&Quota>,
     by_others: &Quantities,

@@ -323,7 +323,7 @@ impl Simulation {
             | Effect::Tell(_)
             | Effect::WriteRole(_)
             | Effect::WriteMaintenance(_)
-            | Effect::ApplyAgent { .. } => {}
+            | Effect::MarkAgentGone(_) => {}
             Effect::Outrun { epoch, .. } => self.outrun(id, epoch),
             Effect::WriteAgent(record) => self.write(id, Op::Agent(record)),
             Effect::Send { session, message, after, .. } => {

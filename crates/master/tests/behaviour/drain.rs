@@ -79,7 +79,7 @@ fn a_drain_may_end_with_the_agent_gone() {
     world.says("node1", "hello", TaskState::Killed);
     assert_eq!(world.state("hello"), (Some(TaskState::GoneByOperator), Some(Reason::AgentDraining)));
     let log = world.log();
-    assert!(log.contains(&"order node1: MarkGone".to_owned()), "{log:?}");
+    assert!(log.contains(&"mark node1 gone".to_owned()), "{log:?}");
     assert_eq!((usage(&world), world.readiness("node1").0), (AgentUse::Gone, "Gone"));
 }
 

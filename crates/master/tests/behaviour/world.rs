@@ -1,10 +1,10 @@
 //! A world for the master: objects, writes, agents and time, and a log of what the master does.
 
 use proffer_master::{
-    AgentChange, AgentName, AgentOrders, AgentRecord, AgentRegistration, AgentUse, Command, Delivery, Effect, Epoch,
-    Event, FrameworkObject, FrameworkRecord, MaintenanceObject, MaintenanceRecord, Master, MasterConfig, ObjectKey,
-    OfferId, OfferReply, PortRequest, RoleObject, RoleRecord, SchedulerKind, Session, Slot, StatusUpdate, Strategy,
-    TaskId, TaskObject, TaskRecord, TaskRequest, TaskSnapshot, Time, ToAgent, WriteId, WriteOutcome,
+    AgentName, AgentOrders, AgentRecord, AgentRegistration, AgentUse, Command, Delivery, Effect, Epoch, Event,
+    FrameworkObject, FrameworkRecord, MaintenanceObject, MaintenanceRecord, Master, MasterConfig, ObjectKey, OfferId,
+    OfferReply, PortRequest, RoleObject, RoleRecord, SchedulerKind, Session, Slot, StatusUpdate, Strategy, TaskId,
+    TaskObject, TaskRecord, TaskRequest, TaskSnapshot, Time, ToAgent, WriteId, WriteOutcome,
 };
 use proffer_mesos_api::{Reason, TaskState};
 use proffer_resources::{ResourceBag, Resources, quantity};
@@ -608,15 +608,9 @@ impl World {
             Effect::WriteMaintenance(record) => {
                 self.maintenance_records.insert(record.name.clone(), *record);
             }
-            Effect::ApplyAgent { agent, change, .. } => {
-                self.log.push(format!("order {agent}: {change:?}"));
-                let orders = self.agent_orders.entry(agent.0.clone()).or_default();
-                match change {
-                    AgentChange::Deactivate => orders.deactivated = true,
-                    AgentChange::Reactivate => *orders = AgentOrders { gone: orders.gone, ..AgentOrders::default() },
-                    AgentChange::Drain(order) => orders.drain = Some(order),
-                    AgentChange::MarkGone => orders.gone = true,
-                }
+            Effect::MarkAgentGone(agent) => {
+                self.log.push(format!("mark {agent} gone"));
+                self.agent_orders.entry(agent.0.clone()).or_default().gone = true;
                 self.to_come.push_back(self.agent_object(&agent.0));
             }
             Effect::Send { agent, message, after, .. } => {

@@ -607,7 +607,7 @@ impl Cluster {
             | Effect::AnswerUpdate { .. }
             | Effect::WriteRole(_)
             | Effect::WriteMaintenance(_)
-            | Effect::ApplyAgent { .. }
+            | Effect::MarkAgentGone(_)
             | Effect::Tell(_)
             | Effect::Outrun { .. } => {}
             Effect::WriteAgent(record) => {
