@@ -5,10 +5,12 @@ mod bad_input;
 mod deletion;
 mod failover;
 pub mod lab;
+mod maintenance;
 mod node_loss;
 mod nodes;
 mod offers;
 mod operator;
+mod roles;
 mod slot;
 mod tasks;
 
@@ -58,6 +60,13 @@ pub const CASES: &[Case] = cases![
     slot::kube_scheduler_counts_the_slot,
     slot::tasks_never_exceed_the_slot,
     slot::a_resize_changes_what_is_offered,
+    roles::weights_share_the_cluster_one_to_three,
+    roles::a_quota_limit_holds,
+    roles::a_quota_that_cannot_be_is_told,
+    roles::why_there_are_no_offers_is_told,
+    maintenance::a_deactivated_node_keeps_its_tasks,
+    maintenance::a_drained_node_is_emptied_and_used_again,
+    maintenance::a_maintenance_asks_frameworks_first,
     deletion::deleting_a_framework_ends_what_it_has,
     deletion::deleting_a_namespace_does_not_hang,
     agent_restart::tasks_outlive_their_agent,

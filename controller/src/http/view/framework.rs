@@ -2,7 +2,7 @@
 
 use super::{ByRole, TaskView, View, created, namespace};
 use crate::registry::Entry;
-use proffer_crds::{Capability, Framework, Offer, OfferPhase, OfferTerms};
+use proffer_crds::{Capability, Delivery, Framework, Offer, OfferPhase, OfferTerms};
 use proffer_master::Epoch;
 use proffer_mesos_api::TaskState;
 use proffer_resources::Resources;
@@ -66,8 +66,15 @@ impl<'a> FrameworkView<'a> {
             Capability::SharedResources => "SHARED_RESOURCES",
             Capability::ReservationRefinement => "RESERVATION_REFINEMENT",
             Capability::RegionAware => "REGION_AWARE",
+            Capability::MultiRole => "MULTI_ROLE",
+            Capability::PartitionAware => "PARTITION_AWARE",
+            Capability::TaskKillingState => "TASK_KILLING_STATE",
         };
-        CAPABILITIES.into_iter().chain(self.object.spec.capabilities.iter().map(name))
+        let external = self.object.spec.scheduler.external.as_ref();
+        // A scheduler of the scheduler API says all that it knows of; for the others it is known.
+        let stream = external.is_some_and(|external| external.delivery == Delivery::Stream);
+        let known: &[_] = if stream { &[] } else { &CAPABILITIES };
+        known.iter().copied().chain(self.object.spec.capabilities.iter().map(name))
     }
 
     /// The role of its tasks that name none: the first it has.

@@ -37,7 +37,7 @@ fn spec_with(pointer: &str, value: Value) -> Value {
 fn a_short_spec_gets_defaults() {
     let task = task(object(&json!({"frameworkRef": {"name": "fw"}, "command": {"value": "echo hello"}})));
     assert_eq!(task.framework, "fw");
-    assert_eq!(task.created, Time(1_795_362_000_000_000));
+    assert_eq!(task.created, proffer_master::Time(1_795_362_000_000_000));
     assert!(!task.deleting && !task.finalizer && task.record.is_none());
     assert_eq!(
         task.request,
