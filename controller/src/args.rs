@@ -132,6 +132,15 @@ pub struct RunArguments {
     /// Namespace of the frameworks whose principal has none of its own.
     #[arg(long, env = "PROFFER_HTTP_DEFAULT_NAMESPACE", default_value = "default")]
     pub http_default_namespace: String,
+    /// Folder with tls.crt and tls.key of HTTP; plain HTTP without.
+    #[arg(long, env = "PROFFER_HTTP_TLS_DIR")]
+    pub http_tls_dir: Option<PathBuf>,
+    /// Most HTTP connections at once; one more takes the place of the one that has been idle longest.
+    #[arg(long, env = "PROFFER_HTTP_MAX_CONNECTIONS", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(16..=1_000_000))]
+    pub http_max_connections: u32,
+    /// Rate limits of principals, JSON as Mesos' `--rate_limits` has it; no limits if empty.
+    #[arg(long, env = "PROFFER_RATE_LIMITS", default_value = "")]
+    pub rate_limits: String,
     /// Whether requests from this machine itself (kubectl port-forward) need no credentials.
     #[arg(long, env = "PROFFER_HTTP_ANONYMOUS_LOOPBACK", default_value_t = false, action = ArgAction::Set)]
     pub http_anonymous_loopback: bool,

@@ -25,5 +25,6 @@ pub mod registry;
 pub mod runner;
 pub mod schedulers;
 pub mod slots;
+pub mod tls;
 pub mod wiring;
 pub mod writer;

@@ -1,10 +1,10 @@
 //! Puts the parts together. Read [`run`] from top to bottom.
 
-use crate::agent_link::{self, Certificates, Link, Links, Standing};
+use crate::agent_link::{self, Link, Links, Standing};
 use crate::args::RunArguments;
-use crate::auth::{Access, Anonymous, Credentials, ReadState, Reviewer, follow_secret};
+use crate::auth::{Access, Anonymous, Credentials, Rates, ReadState, Reviewer, follow_secret};
 use crate::clock::Clock;
-use crate::http::{self, About, Subscribers};
+use crate::http::{self, About, Connections, Limits, Subscribers};
 use crate::leader::{self, Candidacy, Election, Guard, Identity, Term};
 use crate::logging::Levels;
 use crate::metrics::Metrics;
@@ -12,6 +12,7 @@ use crate::registry::{Heard, Registry, Watches, fresh_list};
 use crate::runner::{self, Reach, Runner};
 use crate::schedulers::Schedulers;
 use crate::slots::{Configured, Keeper, SLOT_LABELS, Template};
+use crate::tls::Certificates;
 use crate::writer::{self, Executor, Notices};
 use anyhow::Context;
 use axum::http::HeaderValue;
@@ -22,6 +23,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use proffer_crds::{Agent, AllocationRole, Framework, Maintenance, Offer, Task};
 use proffer_master::{Epoch, Event, MasterConfig};
+use rustls::ServerConfig;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,7 +49,7 @@ pub async fn run(args: RunArguments, levels: Levels) -> anyhow::Result<()> {
     let schedulers = Schedulers::default();
     let registry = Registry::new();
     let watches = start_watches(&args, &client, &registry, &metrics);
-    let access = access(&args, &client);
+    let access = access(&args, &client)?;
     let links = Links::new(&me.to_string());
     let candidacy = Candidacy {
         namespace: args.pod_namespace.clone(),
@@ -65,29 +67,27 @@ pub async fn run(args: RunArguments, levels: Levels) -> anyhow::Result<()> {
 
     let listener =
         TcpListener::bind(args.http_listen).await.with_context(|| format!("cannot listen on {}", args.http_listen))?;
-    let http = tokio::spawn(http::serve(
-        http::Master {
-            me: me.clone(),
-            standing: follow_standing.clone(),
-            holder: holder.clone(),
-            port: args.http_listen.port(),
-            watches: watches.clone(),
-            registry: Arc::clone(&registry),
-            links: Arc::clone(&links),
-            access: Arc::new(access),
-            metrics: Arc::clone(&metrics),
-            levels,
-            client: client.clone(),
-            about: Arc::clone(&about),
-            subscribers: Subscribers::default(),
-            schedulers: schedulers.clone(),
-        },
-        listener,
-    ));
+    let router = http::router(http::Master {
+        me: me.clone(),
+        standing: follow_standing.clone(),
+        holder: holder.clone(),
+        port: args.http_listen.port(),
+        watches: watches.clone(),
+        registry: Arc::clone(&registry),
+        links: Arc::clone(&links),
+        access: Arc::new(access),
+        metrics: Arc::clone(&metrics),
+        about: Arc::clone(&about),
+        levels,
+        client: client.clone(),
+        subscribers: Subscribers::default(),
+        schedulers: schedulers.clone(),
+    });
+    let http = tokio::spawn(http::listen(router, listener, http_tls(&args)?, connections(&args)));
 
     let listener =
         TcpListener::bind(args.link_listen).await.with_context(|| format!("cannot listen on {}", args.link_listen))?;
-    let certificates = Certificates::load(&args.tls_dir).context("the agent link's certificate")?;
+    let certificates = Certificates::load(&args.tls_dir, "the agent link").context("the agent link's certificate")?;
     let link = Link {
         // With a memory and reviews of its own, so that no flood of callers holds up an agent.
         reviewer: Arc::new(Reviewer::new(client.clone())),
@@ -238,7 +238,7 @@ async fn connect(kubeconfig: Option<PathBuf>) -> anyhow::Result<Client> {
 }
 
 /// Says who calls HTTP, and follows the Secret with the principals.
-fn access(args: &RunArguments, client: &Client) -> Access {
+fn access(args: &RunArguments, client: &Client) -> anyhow::Result<Access> {
     let credentials = match &args.http_credentials_secret {
         None => Credentials::new(ReadState::Off),
         Some(name) => {
@@ -249,7 +249,23 @@ fn access(args: &RunArguments, client: &Client) -> Access {
         }
     };
     let anonymous = Anonymous { loopback: args.http_anonymous_loopback, everybody: args.http_anonymous };
-    Access::new(Arc::new(Reviewer::new(client.clone())), credentials, anonymous, &args.http_default_namespace)
+    let rates = Rates::parse(&args.rate_limits).context("--rate-limits")?;
+    let reviewer = Arc::new(Reviewer::new(client.clone()));
+    Ok(Access::new(reviewer, credentials, anonymous, &args.http_default_namespace).limited(rates))
+}
+
+/// TLS of HTTP, if it is configured; its certificate is read again when it changes.
+fn http_tls(args: &RunArguments) -> anyhow::Result<Option<Arc<ServerConfig>>> {
+    let Some(folder) = &args.http_tls_dir else { return Ok(None) };
+    let certificates = Certificates::load(folder, "HTTP").context("HTTP's certificate")?;
+    let config = certificates.server_config(b"http/1.1").context("HTTP's certificate")?;
+    tokio::spawn(certificates.follow());
+    Ok(Some(config))
+}
+
+fn connections(args: &RunArguments) -> Arc<Connections> {
+    let connections = usize::try_from(args.http_max_connections).unwrap_or(usize::MAX);
+    Connections::new(Limits { connections, ..Limits::default() })
 }
 
 fn start_watches(args: &RunArguments, client: &Client, registry: &Arc<Registry>, metrics: &Arc<Metrics>) -> Watches {

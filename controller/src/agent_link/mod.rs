@@ -7,9 +7,7 @@ mod convert;
 mod files;
 mod links;
 mod server;
-mod tls;
 
 pub use files::FileError;
 pub use links::{Links, OutgoingStream, Standing};
 pub use server::{AgentAccount, Link, LinkError, serve};
-pub use tls::{Certificates, TlsError};

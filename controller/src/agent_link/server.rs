@@ -3,11 +3,11 @@
 use super::convert::{registration, status_update};
 use super::files;
 use super::links::{Links, Outgoing, OutgoingStream, Standing, queue};
-use super::tls::{Certificates, TlsError};
 use crate::auth::{AuthError, Reviewer, bearer};
 use crate::leader::Identity;
 use crate::metrics::Metrics;
 use crate::runner::{Arrived, Inbox};
+use crate::tls::{Certificates, TlsError};
 use proffer_agent_link::v1::agent_link_server::{AgentLink, AgentLinkServer};
 use proffer_agent_link::v1::{self, FromAgent, FromMaster, from_agent, from_master};
 use proffer_agent_link::{MAX_MESSAGE_BYTES, TOKEN_AUDIENCE};
@@ -92,7 +92,7 @@ pub struct Link {
 
 /// Serves the link on a listener until the process ends.
 pub async fn serve(link: Link, listener: TcpListener, certificates: Arc<Certificates>) -> Result<(), LinkError> {
-    let acceptor = TlsAcceptor::from(certificates.server_config().map_err(LinkError::Tls)?);
+    let acceptor = TlsAcceptor::from(certificates.server_config(b"h2").map_err(LinkError::Tls)?);
     tokio::spawn(certificates.follow());
     let (accepted, incoming) = mpsc::channel(64);
     tokio::spawn(accept(listener, acceptor, accepted));

@@ -5,6 +5,7 @@ use super::caller::{Caller, Proof};
 use super::credentials::Credentials;
 use super::denied::Denied;
 use super::principals;
+use super::rates::Rates;
 use super::reviewer::{AuthError, Reviewer, User};
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
@@ -40,6 +41,7 @@ pub struct Access {
     reviewer: Arc<Reviewer>,
     credentials: Credentials,
     anonymous: Anonymous,
+    rates: Rates,
     /// Namespace of the frameworks of callers that have none of their own.
     default_namespace: String,
     /// How often the caller of an open stream is looked at again.
@@ -59,9 +61,16 @@ impl Access {
             reviewer,
             credentials,
             anonymous,
+            rates: Rates::default(),
             default_namespace: default_namespace.to_owned(),
             look_again: LOOK_AGAIN,
         }
+    }
+
+    /// The same, but principals are held to these rates.
+    #[must_use]
+    pub fn limited(self, rates: Rates) -> Self {
+        Self { rates, ..self }
     }
 
     /// The same, but callers of open streams are looked at again so often.
@@ -122,6 +131,11 @@ impl Access {
             Some(false) => Err(self.unauthenticated("the principal and its secret are not accepted")),
             None => Err(Denied::Unavailable("the principals are not read yet".to_owned())),
         }
+    }
+
+    /// Goes on when the caller's rate limit lets this request through; refused if too many of theirs wait. Once a request.
+    pub async fn admit(&self, caller: &Caller) -> Result<(), Denied> {
+        self.rates.admit(caller.principal()).await
     }
 
     /// Goes on only if the caller may do this. Answers are believed for ten seconds if good and for one if not.

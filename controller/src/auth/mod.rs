@@ -17,6 +17,7 @@ mod credentials;
 mod denied;
 mod follow;
 mod principals;
+mod rates;
 mod reviewer;
 
 pub use access::{Access, Anonymous};
@@ -26,4 +27,5 @@ pub use credentials::{Credentials, ReadState};
 pub use denied::Denied;
 pub use follow::follow_secret;
 pub use principals::{Principals, PrincipalsError};
+pub use rates::{RateLimit, RateLimits, RateLimitsError, Rates};
 pub use reviewer::{AuthError, Reviewer, User, bearer};

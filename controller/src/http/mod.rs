@@ -10,7 +10,9 @@ mod authorize;
 pub(crate) mod encoding;
 mod figures;
 mod files;
+mod guard;
 mod health;
+mod listener;
 mod missing;
 mod reads;
 mod redirect;
@@ -21,6 +23,7 @@ mod view;
 
 pub use about::About;
 pub use api::{Subscribers, master_info};
+pub use listener::{Closed, Connections, Limits, listen};
 
 use crate::agent_link::{Links, Standing};
 use crate::auth::Access;
@@ -33,11 +36,11 @@ use answer::{not_allowed, text};
 use axum::Router;
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::middleware;
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, get};
 use files::Peer;
 use kube::Client;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -77,17 +80,18 @@ pub struct Master {
 
 /// Every route.
 pub fn router(master: Master) -> Router {
-    let mut router = Router::new()
+    // For everybody: what says whether and where the master is.
+    let mut open = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics));
-    let own = [
-        ("health", get(health::health)),
-        ("version", get(health::version)),
-        ("redirect", get(redirect::redirect)),
-        ("teardown", any(acts::teardown)),
-        ("logging/toggle", get(acts::toggle)),
-    ];
+    let own =
+        [("health", get(health::health)), ("version", get(health::version)), ("redirect", get(redirect::redirect))];
+    for (name, method) in own {
+        open = spelled(open, name, &method);
+    }
+    // For callers who say who they are.
+    let acts = [("teardown", any(acts::teardown)), ("logging/toggle", get(acts::toggle))];
     let reads = reads::READS.into_iter().map(|(name, read)| {
         let serve =
             move |master: State<Master>, peer: Peer, uri: Uri, headers: HeaderMap, asked: Query<reads::Asked>| {
@@ -101,18 +105,21 @@ pub fn router(master: Master) -> Router {
         };
         (endpoint.path, any(serve))
     });
-    for (name, method) in own.into_iter().chain(reads).chain(missing) {
-        router = spelled(router, name, &method);
+    let mut known = Router::new();
+    for (name, method) in acts.into_iter().chain(reads).chain(missing) {
+        known = spelled(known, name, &method);
     }
     for path in ["/api/v1", "/api/v1/operator", "/master/api/v1", "/master/api/v1/operator"] {
-        router = router.route(path, any(api::call));
+        known = known.route(path, any(api::call));
     }
     for path in ["/api/v1/scheduler", "/master/api/v1/scheduler"] {
-        router = router.route(path, any(scheduler::call));
+        known = known.route(path, any(scheduler::call));
     }
-    router = spelled(router, "files/browse", &get(files::browse));
-    router = spelled(router, "files/read", &get(files::read));
-    router.route("/files/download", get(files::download)).fallback(other).with_state(master)
+    known = spelled(known, "files/browse", &get(files::browse));
+    known = spelled(known, "files/read", &get(files::read));
+    known = known.route("/files/download", get(files::download));
+    let known = known.route_layer(middleware::from_fn_with_state(master.clone(), guard::known));
+    open.merge(known).fallback(other).layer(middleware::from_fn(guard::bounded)).with_state(master)
 }
 
 /// A route in every spelling that Mesos' clients use: of the master by name, and with the suffix of before Mesos 1.8.
@@ -132,9 +139,9 @@ async fn read_only(State(master): State<Master>, method: Method, uri: Uri) -> Re
     }
 }
 
-/// Serves until the process ends.
+/// Serves until the process ends, without TLS and within the usual limits.
 pub async fn serve(master: Master, listener: TcpListener) -> std::io::Result<()> {
-    axum::serve(listener, router(master).into_make_service_with_connect_info::<SocketAddr>()).await
+    listen(router(master), listener, None, Connections::new(Limits::default())).await
 }
 
 /// Everything that is not there (yet).

@@ -5,11 +5,12 @@ use k8s_openapi::api::authentication::v1::{TokenReviewStatus, UserInfo};
 use proffer_agent_link::TOKEN_AUDIENCE;
 use proffer_agent_link::v1::agent_link_client::AgentLinkClient;
 use proffer_agent_link::v1::{self, FromAgent, FromMaster, from_agent, from_master};
-use proffer_controller::agent_link::{AgentAccount, Certificates, Link, Links, Standing, serve};
+use proffer_controller::agent_link::{AgentAccount, Link, Links, Standing, serve};
 use proffer_controller::auth::Reviewer;
 use proffer_controller::leader::{Guard, Identity};
 use proffer_controller::metrics::Metrics;
 use proffer_controller::runner::{Arrived, inbox};
+use proffer_controller::tls::Certificates;
 use proffer_master::{AgentName, Epoch, Event, Session, ToAgent};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -54,7 +55,7 @@ impl Replica {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("tls.crt"), key.cert.pem()).unwrap();
         std::fs::write(folder.join("tls.key"), key.signing_key.serialize_pem()).unwrap();
-        let certificates = Certificates::load(&folder).unwrap();
+        let certificates = Certificates::load(&folder, "the agent link").unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
 
         let server = ApiServer::default();

@@ -45,7 +45,9 @@ pub(super) fn a_drained_node_is_emptied_and_used_again(lab: &Lab) -> Result<()> 
         huge["spec"]["resources"]["cpu"] = json!("1000");
         lab.apply(&huge)?;
         lab.kubectl.wait_object("task", "nowhere", "told of the drained agent", SOON * 2, |task| {
-            task["status"]["message"].as_str().is_some_and(|message| message.contains("1 agent is drained by an operator"))
+            task["status"]["message"]
+                .as_str()
+                .is_some_and(|message| message.contains("1 agent is drained by an operator"))
         })?;
         mode(lab, &node, "Drained")
     })?;
@@ -64,9 +66,7 @@ pub(super) fn a_maintenance_asks_frameworks_first(lab: &Lab) -> Result<()> {
     accept(lab, offer["metadata"]["name"].as_str().unwrap_or_default(), &json!(["stays"]))?;
     lab.wait_task("stays", &["Running"], SOON)?;
     let window = json!({"start": "2035-01-01T00:00:00Z", "duration": "2h"});
-    let object = |name: &str| {
-        json!({"kind": "Maintenance", "metadata": {"name": name}, "spec": {"window": window, "agents": [node]}})
-    };
+    let object = |name: &str| json!({"kind": "Maintenance", "metadata": {"name": name}, "spec": {"window": window, "agents": [node]}});
     lab.apply(&object("rack-7"))?;
     let done = asked_and_begun(lab, &node, &object("rack-8"));
     lab.kubectl.delete("maintenance", "rack-7")?;
@@ -96,9 +96,8 @@ fn asked_and_begun(lab: &Lab, node: &str, second: &Value) -> Result<()> {
     }
     // One agent is in one maintenance.
     lab.apply(second)?;
-    lab.kubectl.wait_object("maintenance", "rack-8", "refused", SOON, |maintenance| {
-        maintenance["status"]["phase"] == "Up"
-    })?;
+    lab.kubectl
+        .wait_object("maintenance", "rack-8", "refused", SOON, |maintenance| maintenance["status"]["phase"] == "Up")?;
     contains(&lab.describe("maintenance", "rack-8")?, "is in Maintenance \"rack-7\" already")?;
     lab.kubectl.patch("maintenance", "rack-7", &json!({"spec": {"started": true}}))?;
     let killed = lab.wait_task("stays", &["Killed"], SOON)?;

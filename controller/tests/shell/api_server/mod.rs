@@ -113,6 +113,19 @@ impl ApiServer {
         self.lock().allowed.push(format!("{user}@{namespace} lists {plural}"));
     }
 
+    /// Lets a user do this in a namespace, everywhere in it and in no other, or in the cluster if it is empty. `right` is a verb
+    /// and a resource, with its subresource, or a URL.
+    pub(crate) fn grant(&self, user: &str, right: &str, namespace: &str) {
+        self.lock().allowed.push(format!("{user} {right} @{namespace}"));
+    }
+
+    /// Takes everything away from everybody.
+    pub(crate) fn revoke_all(&self) {
+        let mut state = self.lock();
+        state.allowed.clear();
+        state.tokens.clear();
+    }
+
     /// Method and path of every request but watches and lists, since the last call.
     pub(crate) fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.lock().requests)

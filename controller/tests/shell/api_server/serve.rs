@@ -94,7 +94,16 @@ fn carry_out(state: &mut State, method: &Method, target: &Target, body: &Value) 
             } else {
                 format!("{}@{}", text(&spec["user"]), text(&what["namespace"]))
             };
-            return Ok(json!({"metadata": {}, "spec": spec, "status": {"allowed": state.allowed.contains(&asked)}}));
+            let subresource = what["subresource"].as_str().map(|name| format!("/{name}")).unwrap_or_default();
+            let right = if what.is_null() {
+                let url = &spec["nonResourceAttributes"];
+                format!("{} {} {} @", text(&spec["user"]), text(&url["verb"]), text(&url["path"]))
+            } else {
+                let (user, verb, resource) = (text(&spec["user"]), text(&what["verb"]), text(&what["resource"]));
+                format!("{user} {verb} {resource}{subresource} @{}", text(&what["namespace"]))
+            };
+            let allowed = state.allowed.contains(&asked) || state.allowed.contains(&right);
+            return Ok(json!({"metadata": {}, "spec": spec, "status": {"allowed": allowed}}));
         }
         _ => {}
     }

@@ -1,4 +1,4 @@
-//! The link's certificate, read again when its files change.
+//! Certificates of the agent link and of HTTP, read again when their files change.
 
 use rustls::ServerConfig;
 use rustls::crypto::ring::{default_provider, sign};
@@ -30,28 +30,30 @@ pub enum TlsError {
     Config(#[source] rustls::Error),
 }
 
-/// The certificate that is shown to agents.
+/// The certificate that is shown to who connects.
 #[derive(Debug)]
 pub struct Certificates {
     folder: PathBuf,
+    /// Who shows it, for the log.
+    owner: &'static str,
     current: RwLock<Arc<CertifiedKey>>,
 }
 
 impl Certificates {
-    /// Reads `tls.crt` and `tls.key` in this folder.
-    pub fn load(folder: &Path) -> Result<Arc<Self>, TlsError> {
+    /// Reads `tls.crt` and `tls.key` in this folder, for `owner` to show.
+    pub fn load(folder: &Path, owner: &'static str) -> Result<Arc<Self>, TlsError> {
         let current = RwLock::new(Arc::new(read(folder)?));
-        Ok(Arc::new(Self { folder: folder.to_owned(), current }))
+        Ok(Arc::new(Self { folder: folder.to_owned(), owner, current }))
     }
 
-    /// What a TLS server needs.
-    pub fn server_config(self: &Arc<Self>) -> Result<Arc<ServerConfig>, TlsError> {
+    /// What a TLS server (1.2 and 1.3) that speaks this protocol needs.
+    pub fn server_config(self: &Arc<Self>, protocol: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
         let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Config)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         Ok(Arc::new(config))
     }
 
@@ -60,17 +62,26 @@ impl Certificates {
         let mut ticks = tokio::time::interval(LOOK);
         loop {
             ticks.tick().await;
-            match read(&self.folder) {
-                Ok(fresh) => {
-                    let known = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
-                    if fresh.cert != known.cert {
-                        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
-                        tracing::info!("the agent link shows a new certificate");
-                    }
+            self.look();
+        }
+    }
+
+    /// Reads the files again, now.
+    pub fn look(&self) {
+        match read(&self.folder) {
+            Ok(fresh) => {
+                let known = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
+                if fresh.cert != known.cert {
+                    *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+                    tracing::info!(owner = self.owner, "a new certificate is shown");
                 }
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the agent link keeps its certificate");
-                }
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    owner = self.owner,
+                    "the certificate in use stays: its files cannot be used"
+                );
             }
         }
     }
