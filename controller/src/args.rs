@@ -31,9 +31,12 @@ pub enum Command {
 /// Flags of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArguments {
-    /// The URL, http only.
+    /// The URL, http or https.
     #[arg(long)]
     pub url: String,
+    /// File with the CA of an https URL's certificate.
+    #[arg(long)]
+    pub ca_file: Option<PathBuf>,
     /// How long to wait for the answer.
     #[arg(long, default_value = "10s", value_parser = duration)]
     pub timeout: Duration,

@@ -1,5 +1,6 @@
 //! `cargo xtask check`: everything that can be said about the tree without a cluster.
 
+mod charts;
 mod house_rules;
 
 use std::path::PathBuf;
@@ -49,6 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let mut lint = command(Tools::ensure_helm(&steps)?, ["lint", "--strict", "--quiet"]);
         stream(lint.arg(root.join("charts/proffer")).arg(root.join("charts/proffer-crds")))
     })?;
+    check("charts (helm template)", &mut || charts::check(&Tools::ensure_helm(&steps)?, &root.join("charts/proffer")))?;
     if root.join("deny.toml").exists() {
         check("dependencies (cargo deny)", &mut || deny(&steps))?;
     }

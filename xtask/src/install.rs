@@ -11,8 +11,9 @@ use proffer_e2e::steps::Steps;
 
 use crate::images::{self, Built, Image, VERSION};
 
-/// Values for every cluster of this harness: no tokens are asked for on 127.0.0.1 of one's own machine.
-const VALUES: [&str; 1] = ["http.anonymousLoopback=true"];
+/// Values for every cluster of this harness: no credentials are asked for on 127.0.0.1 of one's own machine, and a Secret
+/// `principals` may have some.
+const VALUES: [&str; 2] = ["http.anonymousLoopback=true", "http.credentialsSecret=principals"];
 
 /// Which images are installed.
 #[derive(Args, Clone)]

@@ -26,6 +26,26 @@ app.kubernetes.io/component: {{ . }}
 {{- .Values.agentLink.tls.existingSecret | default "proffer-agent-link-tls" -}}
 {{- end }}
 
+{{/* Name of the Secret with the certificate of HTTP. */}}
+{{- define "proffer.httpTlsSecret" -}}
+{{- .Values.http.tls.existingSecret | default "proffer-http-tls" -}}
+{{- end }}
+
+{{/* http or https, as port 5050 speaks it. */}}
+{{- define "proffer.httpScheme" -}}
+{{- ternary "https" "http" .Values.http.tls.enabled -}}
+{{- end }}
+
+{{/* Names by which HTTP is reached, and which its certificate has. */}}
+{{- define "proffer.httpNames" -}}
+{{- $names := list "localhost" -}}
+{{- range $service := list "proffer" "proffer-controller" -}}
+{{- $short := printf "%s.%s" $service $.Release.Namespace -}}
+{{- $names = concat $names (list $service $short (printf "%s.svc" $short) (printf "%s.svc.%s" $short $.Values.clusterDomain)) -}}
+{{- end -}}
+{{- toJson $names -}}
+{{- end }}
+
 {{/* Name by which agents reach the controllers, and which their certificate has. */}}
 {{- define "proffer.linkName" -}}
 {{- printf "proffer-controller.%s.svc" .Release.Namespace -}}

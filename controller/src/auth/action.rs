@@ -243,3 +243,92 @@ impl fmt::Display for Action {
         write!(f, "{verb} {resource}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize as _;
+    use serde_yaml::Value;
+    use std::collections::BTreeSet;
+
+    /// The chart's roles, in the order in which the documentation names them.
+    const ROLES: [&str; 5] =
+        ["proffer-viewer", "proffer-editor", "proffer-admin", "proffer-framework", "proffer-operator"];
+
+    /// Each `ClusterRole` of the chart and its rules.
+    fn roles() -> Vec<(String, Vec<Value>)> {
+        let template = include_str!("../../../charts/proffer/templates/user-roles.yaml");
+        let plain: Vec<&str> = template.lines().filter(|line| !line.contains("{{")).collect();
+        serde_yaml::Deserializer::from_str(&plain.join("\n"))
+            .map(|document| {
+                let role = Value::deserialize(document).unwrap();
+                (role["metadata"]["name"].as_str().unwrap().to_owned(), role["rules"].as_sequence().unwrap().clone())
+            })
+            .collect()
+    }
+
+    fn has(rule: &Value, list: &str, text: &str) -> bool {
+        rule[list].as_sequence().is_some_and(|all| all.iter().any(|one| one == text))
+    }
+
+    /// The roles that allow an action, without the first part of their names.
+    fn allowed_by(action: Action, roles: &[(String, Vec<Value>)]) -> Vec<&'static str> {
+        let (_, verb, resource, scope) = action.right();
+        let resource = if action == Action::GetEndpoints { "/metrics/snapshot" } else { resource };
+        let allows = |rule: &Value| {
+            let list = if scope == Scope::Url { "nonResourceURLs" } else { "resources" };
+            has(rule, "verbs", verb)
+                && has(rule, list, resource)
+                && (scope == Scope::Url || has(rule, "apiGroups", proffer_crds::GROUP))
+        };
+        ROLES
+            .into_iter()
+            .filter(|&name| roles.iter().any(|(role, rules)| role == name && rules.iter().any(allows)))
+            .map(|name| name.strip_prefix("proffer-").unwrap_or(name))
+            .collect()
+    }
+
+    #[test]
+    fn the_documentation_has_this_table_and_the_chart_these_roles() {
+        let roles = roles();
+        assert_eq!(roles.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ROLES);
+        let rows = Action::ALL.map(|action| {
+            let (name, verb, resource, scope) = action.right();
+            let scope = match scope {
+                Scope::Namespace => "namespace",
+                Scope::Cluster => "cluster",
+                Scope::Url => "URL",
+            };
+            let allowed = allowed_by(action, &roles);
+            assert!(!allowed.is_empty(), "no role of the chart allows {action}");
+            format!("| `{name}` | `{verb}` `{resource}` | {scope} | {} |", allowed.join(", "))
+        });
+        let documentation = include_str!("../../../docs/security.md");
+        let written: Vec<&str> = documentation
+            .lines()
+            .skip_while(|line| !line.starts_with("| Mesos' action"))
+            .skip(2)
+            .take_while(|line| line.starts_with('|'))
+            .collect();
+        assert_eq!(written, rows, "write this table there:\n{}\n", rows.join("\n"));
+    }
+
+    #[test]
+    fn every_action_is_another_right() {
+        let rights: BTreeSet<String> = Action::ALL.iter().map(ToString::to_string).collect();
+        let names: BTreeSet<&str> = Action::ALL.iter().map(|action| action.right().0).collect();
+        assert_eq!((rights.len(), names.len()), (Action::ALL.len(), Action::ALL.len()));
+    }
+
+    #[test]
+    fn a_question_names_the_object_where_it_counts() {
+        let asked = Action::AccessSandboxes.question(Object::named("ns", "t")).resource_attributes.unwrap();
+        assert_eq!((asked.resource.as_deref(), asked.subresource.as_deref()), (Some("tasks"), Some("sandbox")));
+        assert_eq!((asked.namespace.as_deref(), asked.name.as_deref()), (Some("ns"), Some("t")));
+        let asked = Action::DrainAgents.question(Object::named("ns", "node1")).resource_attributes.unwrap();
+        assert_eq!((asked.namespace, asked.name.as_deref()), (None, Some("node1")), "an agent is in no namespace");
+        let asked = Action::GetEndpoints.question(Object::cluster("/metrics/snapshot"));
+        assert!(asked.resource_attributes.is_none());
+        assert_eq!(asked.non_resource_attributes.unwrap().path.as_deref(), Some("/metrics/snapshot"));
+    }
+}

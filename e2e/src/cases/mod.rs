@@ -4,6 +4,7 @@ mod agent_restart;
 mod bad_input;
 mod deletion;
 mod failover;
+mod http_access;
 pub mod lab;
 mod maintenance;
 mod node_loss;
@@ -57,6 +58,9 @@ pub const CASES: &[Case] = cases![
     bad_input::a_user_who_may_not_is_refused,
     bad_input::bad_replies_are_told,
     bad_input::a_poisoned_object_stops_nobody,
+    http_access::nobody_is_let_in_without_credentials,
+    http_access::a_token_may_do_what_a_role_binding_says,
+    http_access::principals_follow_their_secret,
     slot::kube_scheduler_counts_the_slot,
     slot::tasks_never_exceed_the_slot,
     slot::a_resize_changes_what_is_offered,
