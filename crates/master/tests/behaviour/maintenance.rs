@@ -61,7 +61,7 @@ fn a_framework_is_asked_to_leave_and_its_answer_is_told() {
     assert_eq!((record.phase, record.drained.ready), (MaintenancePhase::Draining, false));
     assert!(!record.agents[&agent_name("node9")].known, "there is no such agent");
 
-    world.reply(&asked, OfferReply::Accept { launch: Vec::new(), refuse: None });
+    world.reply(&asked, OfferReply::Accept { operations: Vec::new(), refuse: None });
     world.pass(secs(1));
     assert_eq!(said(&world), FrameworkInMaintenance::Answered(InverseReply::Accepted));
     assert!(world.log().iter().any(|line| line == &format!("close {asked}: Accepted: it will have left in time")));
