@@ -85,7 +85,13 @@ impl Master {
         known.stream.tasks.extend(task_id.map(|task_id| (task_id, id.clone())));
         self.changed_frameworks.insert(framework);
         let orphaned_on = self.orphans.get(&id).cloned();
+        let streamed = self.tasks.get(&id).is_some_and(|task| task.stream.is_some());
         match recorded {
+            // What this leader launched is known, and what it did not was not accepted by anybody.
+            Some(record) if streamed && record.state == Some(TaskState::Staging) && record.epoch == self.epoch() => {
+                let message = "its place was not chosen by its framework's scheduler".to_owned();
+                self.end_task(&id, Ending::decided(TaskState::Error, Reason::TaskInvalid, message));
+            }
             Some(record) => self.take_up(&id, record),
             None => self.begin(&id),
         }
