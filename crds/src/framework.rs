@@ -36,7 +36,7 @@ pub struct FrameworkSpec {
     /// The roles (Mesos' shares of the cluster) in which it is served, such as `eng` or `eng/analytics`. Its tasks that name none run in the first.
     #[serde(default = "default_roles")]
     #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 255)))]
-    #[x_kube(validation = Rule::new("self.all(r, r == '*' || r.matches('^[^-/*\\s][^/\\s]*(/[^-/*\\s][^/\\s]*)*$'))").message("a role is '*' or a path such as eng or eng/analytics, without white space: write roles: ['*'] or leave it out"))]
+    #[x_kube(validation = Rule::new("self.all(r, r == '*' || r.matches('^[^-/*\\\\s][^/\\\\s]*(/[^-/*\\\\s][^/\\\\s]*)*$'))").message("a role is '*' or a path such as eng or eng/analytics, without white space: write roles: ['*'] or leave it out"))]
     pub roles: Vec<String>,
     /// What its scheduler knows of (Mesos' capabilities); it is not offered what needs one that is missing here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -3,7 +3,7 @@
 use proffer_agent_link::v1;
 use proffer_master::{
     AgentName, AgentRegistration, Command, Epoch, Launch, ObjectKey, Session, StatusUpdate, TaskId, TaskSnapshot, Time,
-    ToAgent,
+    ToAgent, VolumeMount,
 };
 use proffer_mesos_api::{Reason, TaskState};
 use proffer_resources::{ResourceBag, Resources};
@@ -129,6 +129,9 @@ pub(super) fn to_agent(message: ToAgent, master_id: &str) -> v1::FromMaster {
         ToAgent::Acknowledge { epoch, task, framework, uuid } => {
             Message::Acknowledge(v1::Acknowledge { epoch: epoch.0, task: Some(to_task_id(task, framework)), uuid })
         }
+        ToAgent::DestroyVolume { epoch, role, id } => {
+            Message::DestroyVolume(v1::DestroyVolume { epoch: epoch.0, role: role.to_string(), id })
+        }
         ToAgent::Ping { epoch, sequence } => Message::Ping(v1::Ping { epoch: epoch.0, sequence }),
     };
     v1::FromMaster { message: Some(message) }
@@ -143,8 +146,13 @@ fn to_launch(launch: Launch) -> v1::Launch {
         mem_limit_thousandths: launch.mem_limit.map_or(0, proffer_resources::Amount::thousandths),
         command: Some(to_command(launch.command)),
         kill_grace_millis: millis(launch.kill_grace),
-        volumes: Vec::new(),
+        volumes: launch.volumes.into_iter().map(mount).collect(),
     }
+}
+
+fn mount(volume: VolumeMount) -> v1::VolumeMount {
+    let VolumeMount { role, id, container_path, read_only } = volume;
+    v1::VolumeMount { role: role.to_string(), id, container_path, read_only }
 }
 
 fn to_command(command: Command) -> v1::Command {

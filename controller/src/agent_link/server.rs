@@ -12,6 +12,7 @@ use proffer_agent_link::v1::agent_link_server::{AgentLink, AgentLinkServer};
 use proffer_agent_link::v1::{self, FromAgent, FromMaster, from_agent, from_master};
 use proffer_agent_link::{MAX_MESSAGE_BYTES, TOKEN_AUDIENCE};
 use proffer_master::{AgentName, Epoch, Event, Session};
+use proffer_resources::Role;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -271,7 +272,11 @@ impl Connection {
                 return tracing::warn!(%agent, refused = said.refused, "an agent refused a message of an earlier epoch");
             }
             from_agent::Message::VolumeDestroyed(said) => {
-                return tracing::warn!(%agent, role = said.role, id = said.id, "an agent destroyed a volume unasked");
+                let Ok(role) = Role::new(&said.role) else {
+                    return tracing::warn!(%agent, role = said.role, "an agent destroyed a volume of no role");
+                };
+                let problem = Some(said.problem).filter(|problem| !problem.is_empty());
+                Event::VolumeDestroyed { agent, session, role, id: said.id, problem }
             }
             from_agent::Message::Register(_) => {
                 return self.link.links.disconnect(session, "it registered twice on one stream");

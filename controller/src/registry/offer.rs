@@ -2,7 +2,7 @@
 
 use super::shelf::{Entry, object_key};
 use proffer_crds::{Filters, Offer, OfferPhase, OfferReply as ObjectReply};
-use proffer_master::{Event, OfferId, OfferReply};
+use proffer_master::{Event, OfferId, OfferReply, Operation};
 use std::time::Duration;
 
 /// Longest filter, a year, as the schema says it.
@@ -28,7 +28,7 @@ pub(super) fn deleted(entry: &Entry<Offer>) -> Event {
 fn parse(reply: &ObjectReply) -> OfferReply {
     match (&reply.accept, &reply.decline) {
         (Some(accept), None) => OfferReply::Accept {
-            launch: accept.operations.iter().flat_map(|operation| operation.launch.tasks.iter().cloned()).collect(),
+            operations: accept.operations.iter().map(|one| Operation::launch(one.launch.tasks.clone())).collect(),
             refuse: refuse(accept.filters.as_ref()),
         },
         (_, decline) => {
@@ -89,7 +89,10 @@ mod tests {
             (
                 json!({"accept": {"operations": [{"launch": {"tasks": ["a", "b"]}}, {"launch": {"tasks": ["c"]}}], "filters": {"refuseSeconds": 2.5}}}),
                 OfferReply::Accept {
-                    launch: vec!["a".to_owned(), "b".to_owned(), "c".to_owned()],
+                    operations: vec![
+                        Operation::launch(vec!["a".to_owned(), "b".to_owned()]),
+                        Operation::launch(vec!["c".to_owned()]),
+                    ],
                     refuse: Some(Duration::from_millis(2500)),
                 },
             ),

@@ -132,6 +132,7 @@ pub(super) fn request(spec: &TaskSpec) -> Result<TaskRequest, String> {
             &spec.resources.memory,
         )?,
         ports: ports(spec.resources.ports.as_ref())?,
+        volumes: Vec::new(),
         kill_grace: grace(spec.kill_policy.grace_period_seconds)?,
         resources,
     })

@@ -289,6 +289,14 @@ impl Runner {
                     tracing::error!(%agent, write = write.0, "a message waits for a write that is not under way: dropped");
                 }
             }
+            Effect::CreateReservation { write, .. }
+            | Effect::ChangeReservation { write, .. }
+            | Effect::DeleteReservation { write, .. } => {
+                let outcome = WriteOutcome::Refused("this controller keeps no Reservations".to_owned());
+                self.handle(Event::Written { write, outcome });
+            }
+            // Without Reservations, none is told anything; and no operator asks.
+            Effect::WriteReservation(_) | Effect::ReleaseReservation { .. } | Effect::Answer { .. } => {}
             Effect::Outrun { epoch, .. } => drop(self.outrun.send_replace(epoch)),
             Effect::Disconnect { session, why, .. } => self.links.disconnect(session, &why),
             Effect::Tell(notice) => self.notices.tell(notice),
@@ -326,6 +334,11 @@ fn event_name(event: &Event) -> &'static str {
         Event::EpochConfirmed { .. } => "epoch_confirmed",
         Event::SlotAttached { .. } => "slot_attached",
         Event::StatusUpdate { .. } => "status_update",
+        Event::ReservationApplied(_) => "reservation_applied",
+        Event::ReservationDeleted { .. } => "reservation_deleted",
+        Event::VolumeDestroyed { .. } => "volume_destroyed",
+        Event::OperationAcknowledged { .. } => "operation_acknowledged",
+        Event::OperatorOperation { .. } => "operator_operation",
         Event::Pong { .. } => "pong",
         Event::Subscribe(_) => "subscribe",
         Event::Unsubscribed(_) => "unsubscribed",

@@ -1,6 +1,6 @@
 //! A framework accepts an offer: task by task, what fits is launched.
 
-use crate::event::{OfferReply, TaskRequest};
+use crate::event::{OfferReply, VolumeRequest};
 use crate::ids::{ObjectKey, OfferId, TaskId};
 use crate::master::Master;
 use crate::operations::Pool;
@@ -80,7 +80,7 @@ impl Master {
         }
         let demand = Demand::new(&request.resources, request.ports.clone());
         let id = id.clone();
-        let given = match (demand.carve(&pool.left, &pool.role), volumes_of(request, &pool.left, &pool.role)) {
+        let given = match (demand.carve(&pool.left, &pool.role), volumes_of(&request.volumes, &pool.left, &pool.role)) {
             (Some(given), Ok(volumes)) => given.plus(&volumes),
             (given, volumes) => {
                 let what = match (given, volumes) {
@@ -109,9 +109,9 @@ impl Master {
 }
 
 /// The volumes that a task uses out of `free`, as it sees them; or the one that is not there.
-pub(crate) fn volumes_of(request: &TaskRequest, free: &ResourceBag, role: &Role) -> Result<ResourceBag, String> {
+pub(crate) fn volumes_of(wanted: &[VolumeRequest], free: &ResourceBag, role: &Role) -> Result<ResourceBag, String> {
     let mut volumes = ResourceBag::new();
-    for wanted in &request.volumes {
+    for wanted in wanted {
         let is_it = |resource: &&Resource| {
             resource.is_allocatable_to(role) && volume_id(resource).is_some_and(|(_, id)| id == wanted.id)
         };

@@ -4,12 +4,13 @@
 //! built-in scheduler. Only agents that were freed since are looked at, unless something is new; so an event costs what it
 //! changes, however many tasks wait.
 
+use crate::accept::volumes_of;
 use crate::event::SchedulerKind;
 use crate::ids::{AgentName, ObjectKey};
 use crate::master::Master;
 use crate::state::{Turn as Age, Want};
-use proffer_allocator::{For, Strategy, Turn};
-use proffer_resources::Role;
+use proffer_allocator::{AgentBooks, For, Strategy, Turn};
+use proffer_resources::{ResourceBag, Role};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The waiting tasks of a framework in one role that may fit somewhere now: the first of each group, the oldest first.
@@ -84,7 +85,9 @@ impl Master {
         let whose = For { framework: key, role };
         while let Some(((_, id), want)) = heads.oldest_first.pop_first() {
             let fresh = self.frameworks.get(key).is_some_and(|framework| framework.waiting.is_fresh(&want));
-            let place = if fresh {
+            let place = if !want.volumes.is_empty() {
+                self.place_at_volumes(&want, whose, strategy)
+            } else if fresh {
                 self.allocator.place(&want.demand, whose, strategy)
             } else {
                 self.allocator.place_among(&want.demand, whose, strategy, freed)
@@ -100,5 +103,20 @@ impl Master {
             return true;
         }
         false
+    }
+
+    /// Places a task that uses volumes on the agent that has them.
+    pub(crate) fn place_at_volumes(
+        &self,
+        want: &Want,
+        whose: For<'_, ObjectKey>,
+        strategy: Strategy,
+    ) -> Option<(AgentName, ResourceBag)> {
+        let volumes = |books: &AgentBooks| volumes_of(&want.volumes, books.free(), whose.role);
+        let have = self.allocator.agents().filter(|(_, books)| volumes(books).is_ok());
+        let have: BTreeSet<AgentName> = have.map(|(agent, _)| agent.clone()).collect();
+        let (agent, given) = self.allocator.place_among(&want.demand, whose, strategy, &have)?;
+        let volumes = volumes(self.allocator.agent(&agent)?).ok()?;
+        Some((agent, given.plus(&volumes)))
     }
 }

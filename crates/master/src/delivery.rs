@@ -18,6 +18,7 @@ impl Master {
     }
 
     /// Hands an offer out. The write that it is not there before, if there is one.
+    #[allow(clippy::unnecessary_wraps, reason = "of what is not delivered as objects, nothing is written")]
     pub(crate) fn deliver_offer(&mut self, delivery: Delivery, record: OfferRecord) -> Option<WriteId> {
         match delivery {
             Delivery::Objects => {

@@ -139,6 +139,15 @@ pub enum Event {
         /// Why it is still there, if it is.
         problem: Option<String>,
     },
+    /// A framework knows what became of an operation that it named (Mesos: `ACKNOWLEDGE_OPERATION_STATUS`).
+    OperationAcknowledged {
+        /// The framework.
+        framework: ObjectKey,
+        /// The operation's name.
+        operation: String,
+        /// The update's UUID.
+        uuid: Vec<u8>,
+    },
     /// An operator asks for an operation on an agent's resources. The answer is [`crate::Effect::Answer`].
     OperatorOperation {
         /// Names the question.

@@ -1,5 +1,6 @@
 //! Why a task waits and why a framework gets no offers: the same words for objects, `kubectl describe` and the API.
 
+use crate::accept::volumes_of;
 use crate::event::SchedulerKind;
 use crate::ids::{AgentName, ObjectKey, TaskId, Time};
 use crate::master::Master;
@@ -7,7 +8,7 @@ use crate::state::{Framework, Phase, Want};
 use crate::tasks::SETTLE;
 use crate::timers::Timer;
 use proffer_allocator::{For, Verdict};
-use proffer_resources::Role;
+use proffer_resources::{ResourceBag, Role};
 use std::ops::Bound;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ const NO_FRAMEWORK: u8 = 100;
 const UNUSABLE_FRAMEWORK: u8 = 101;
 const WAITS_FOR_FRAMEWORK: u8 = 102;
 const ROLE_OF_OTHERS: u8 = 103;
+const VOLUME_MISSING: u8 = 104;
 
 /// Why a task waits, for the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,10 +163,32 @@ impl Master {
                         format!("framework {name:?} has no role {role}: correct spec.role, or add it to its roles");
                     return (ROLE_OF_OTHERS, message);
                 }
+                if let Some(message) = self.why_no_volume(want, role) {
+                    return (VOLUME_MISSING, message);
+                }
                 let unplaced = self.allocator.explain_unplaced(&want.demand, For { framework: key, role });
                 (unplaced.class(), unplaced.to_string())
             }
         }
+    }
+
+    /// Why no agent has the volumes that are asked for; `None` if one has.
+    fn why_no_volume(&self, want: &Want, role: &Role) -> Option<String> {
+        let volumes = |has: &ResourceBag| volumes_of(&want.volumes, has, role);
+        let mut missing = None;
+        for (agent, books) in self.allocator.agents() {
+            match (volumes(books.total()), volumes(books.free())) {
+                (_, Ok(_)) => return None,
+                (Ok(_), Err(id)) => {
+                    return Some(format!("waits for volume {id:?} of agent {agent}, which is in use or offered"));
+                }
+                (Err(id), _) => missing = Some(id),
+            }
+        }
+        let missing = missing.or_else(|| want.volumes.first().map(|volume| volume.id.clone()))?;
+        Some(format!(
+            "no agent has volume {missing:?} for role {role}: create it in a Reservation, or correct spec.volumes"
+        ))
     }
 
     /// Whether a waiting task is to be told something; `None` if it has waited too little for it to matter.

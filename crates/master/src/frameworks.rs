@@ -28,7 +28,7 @@ impl Master {
         let usable = object.scheduler.is_ok();
         let framework = self.framework_mut(&key);
         if framework.object.as_ref().is_none_or(|before| before.suppressed != object.suppressed) {
-            framework.suppressed = object.suppressed.clone();
+            framework.suppressed.clone_from(&object.suppressed);
         }
         framework.object = Some(object);
         framework.waiting.refresh();

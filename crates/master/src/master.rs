@@ -176,6 +176,9 @@ impl Master {
             Event::VolumeDestroyed { agent, session, role, id, problem } => {
                 self.volume_destroyed(&agent, session, role, id, problem);
             }
+            Event::OperationAcknowledged { framework, operation, uuid } => {
+                self.acknowledge_operation(&framework, &operation, &uuid);
+            }
             Event::OperatorOperation { id, agent, principal, operation } => {
                 self.operator_operation(id, &agent, principal.as_deref(), &operation);
             }

@@ -37,6 +37,12 @@ impl Master {
                 self.push(Effect::WriteFramework(Box::new(record)));
             }
         }
+        for agent in &self.changed_agents {
+            if let Some(known) = self.agents.get(agent).filter(|known| !known.reservations.is_empty()) {
+                // Which tasks use them may have changed.
+                self.changed_reservations.extend(known.reservations.iter().cloned());
+            }
+        }
         self.write_reservations();
         for agent in std::mem::take(&mut self.changed_agents) {
             self.note_drained(&agent);

@@ -324,6 +324,13 @@ impl Simulation {
             | Effect::WriteRole(_)
             | Effect::WriteMaintenance(_)
             | Effect::MarkAgentGone(_) => {}
+            // No scheduler here reserves, and there are no Reservation objects.
+            Effect::CreateReservation { .. }
+            | Effect::ChangeReservation { .. }
+            | Effect::DeleteReservation { .. }
+            | Effect::WriteReservation(_)
+            | Effect::ReleaseReservation { .. }
+            | Effect::Answer { .. } => {}
             Effect::Outrun { epoch, .. } => self.outrun(id, epoch),
             Effect::WriteAgent(record) => self.write(id, Op::Agent(record)),
             Effect::Send { session, message, after, .. } => {

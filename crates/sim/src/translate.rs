@@ -23,6 +23,9 @@ pub(crate) fn to_agent(message: master::ToAgent) -> agent::FromMaster {
             let uuid = agent::Uuid(uuid.try_into().unwrap_or_default());
             (epoch, MasterCall::Acknowledge { task: task_to_agent(task, framework), uuid })
         }
+        ToAgent::DestroyVolume { epoch, role, id } => {
+            (epoch, MasterCall::DestroyVolume(agent::VolumeId { role: role.to_string(), id }))
+        }
         ToAgent::Ping { epoch, sequence } => (epoch, MasterCall::Ping { sequence }),
     };
     agent::FromMaster { epoch: epoch.0, call }
@@ -65,8 +68,13 @@ fn order(launch: master::Launch) -> agent::Order {
             environment: command.environment,
         },
         kill_grace_millis: u64::try_from(launch.kill_grace.as_millis()).unwrap_or(u64::MAX),
-        volumes: Vec::new(),
+        volumes: launch.volumes.into_iter().map(mount).collect(),
     }
+}
+
+fn mount(volume: master::VolumeMount) -> agent::VolumeMount {
+    let master::VolumeMount { role, id, container_path, read_only } = volume;
+    agent::VolumeMount { role: role.to_string(), id, container_path, read_only }
 }
 
 fn task_to_agent(task: master::TaskId, framework: String) -> agent::TaskId {

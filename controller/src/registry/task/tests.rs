@@ -47,6 +47,7 @@ fn a_short_spec_gets_defaults() {
             role: None,
             resources: Resources::of(Amount::from_thousandths(100), Amount::from_units(32)),
             ports: PortRequest::None,
+            volumes: Vec::new(),
             cpu_limit: None,
             mem_limit: None,
             kill_grace: Duration::from_secs(5),

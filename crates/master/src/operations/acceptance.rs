@@ -159,7 +159,7 @@ impl Master {
                 return;
             };
             match body {
-                Err(why) => self.not_done(&mut acceptance, id, OperationState::Error, "operation", why),
+                Err(why) => self.not_done(&mut acceptance, id, OperationState::Error, "operation", &why),
                 Ok(Body::Launch(LaunchBody::Infos(infos))) => {
                     for info in infos {
                         match self.launch_info(&mut acceptance.pool, info) {
@@ -179,7 +179,7 @@ impl Master {
                 }
                 Ok(body) => {
                     if let Err(why) = self.begin_operation(&mut acceptance, id.clone(), &body) {
-                        self.not_done(&mut acceptance, id, OperationState::Error, body.name(), why);
+                        self.not_done(&mut acceptance, id, OperationState::Error, body.name(), &why);
                     }
                 }
             }
@@ -330,7 +330,7 @@ impl Master {
                 acceptance.converted.push(name);
                 self.operation_ended(&framework, Some(&agent), id, OperationState::Finished, "", conversion.after);
             }
-            Err(why) => self.not_done(acceptance, id, OperationState::Dropped, name, why),
+            Err(why) => self.not_done(acceptance, id, OperationState::Dropped, name, &why),
         }
     }
 
@@ -340,10 +340,10 @@ impl Master {
         id: Option<String>,
         state: OperationState,
         name: &str,
-        why: String,
+        why: &str,
     ) {
         let (framework, agent) = (acceptance.pool.framework.clone(), acceptance.pool.agent.clone());
-        self.operation_ended(&framework, Some(&agent), id, state, &why, ResourceBag::new());
+        self.operation_ended(&framework, Some(&agent), id, state, why, ResourceBag::new());
         acceptance.problems.push(format!("{name}: {why}"));
     }
 
@@ -385,7 +385,7 @@ impl Master {
             }
             for Operation { id, body } in std::mem::take(&mut acceptance.operations) {
                 let name = body.map_or("operation", |body| body.name());
-                self.not_done(&mut acceptance, id, OperationState::Dropped, name, why.to_owned());
+                self.not_done(&mut acceptance, id, OperationState::Dropped, name, why);
             }
             self.close_acceptance(acceptance);
         }

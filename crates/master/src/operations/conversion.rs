@@ -3,7 +3,7 @@
 use super::Body;
 use crate::reservations::{below, without_volume};
 use crate::state::volume_id;
-use proffer_resources::{Amount, DiskSourceKind, Quantities, ReservationKind, Resource, ResourceBag, Role, Value};
+use proffer_resources::{Amount, DiskSourceKind, ReservationKind, Resource, ResourceBag, Role, Value};
 use std::collections::BTreeSet;
 
 /// What an operation makes of what.
@@ -176,8 +176,43 @@ fn text(resource: &Resource) -> String {
     ResourceBag::from(resource.clone()).to_string()
 }
 
-/// Whether two bags hold as much of every scalar: a conversion makes nothing and loses nothing.
-pub(crate) fn is_conserved(conversion: &Conversion) -> bool {
-    let amounts = |bag: &ResourceBag| -> Quantities { bag.quantities() };
-    amounts(&conversion.before) == amounts(&conversion.after)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proffer_resources::{DiskInfo, Persistence, Reservation};
+    use proptest::prelude::*;
+
+    fn disk(amount: u64, roles: &[&str]) -> Resource {
+        roles.iter().fold(Resource::scalar("disk", Amount::from_units(amount)), |disk, role| {
+            disk.reserved(Reservation::dynamic(Role::new(role).unwrap(), None))
+        })
+    }
+
+    fn volume(amount: u64, roles: &[&str]) -> Resource {
+        let persistence = Some(Persistence { id: "v".to_owned(), principal: None });
+        disk(amount, roles).on_disk(DiskInfo { persistence, ..DiskInfo::default() })
+    }
+
+    proptest! {
+        /// Total = allocated + offered + free stays true, as no operation makes or loses anything, and what objects ask for
+        /// changes by what has an object.
+        #[test]
+        fn no_operation_makes_or_loses_anything(amount in 2u64..100, more in 1u64..100, deep in any::<bool>(), which in 0u8..6) {
+            let roles: &[&str] = if deep { &["eng", "eng/a"] } else { &["eng"] };
+            let plain = ResourceBag::from(disk(amount, roles));
+            let body = match which {
+                0 => Body::Reserve { source: ResourceBag::new(), resources: plain },
+                1 => Body::Unreserve(plain),
+                2 => Body::Create(volume(amount, roles).into()),
+                3 => Body::Destroy(volume(amount, roles).into()),
+                4 => Body::GrowVolume { volume: volume(amount, roles), addition: disk(more, roles) },
+                _ => Body::ShrinkVolume { volume: volume(amount, roles), subtract: Amount::from_units(1) },
+            };
+            let Conversion { before, after, removed, added } = Conversion::of(&body, None).unwrap();
+            prop_assert_eq!(before.quantities(), after.quantities());
+            let of_objects = |bag: &ResourceBag| bag.filter(|resource| resource.reservations().len() == roles.len());
+            let change = of_objects(&before).plus(&added);
+            prop_assert_eq!(change, of_objects(&after).plus(&removed));
+        }
+    }
 }

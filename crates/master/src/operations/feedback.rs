@@ -62,12 +62,11 @@ impl Master {
         }
     }
 
-    /// A framework knows what became of an operation. `false` if that is not what it was told last.
-    pub(crate) fn acknowledge_operation(&mut self, framework: &ObjectKey, operation: &str, uuid: &[u8]) -> bool {
-        let Some(known) = self.frameworks.get_mut(framework) else { return false };
-        if known.operations.get(operation).is_none_or(|update| update.uuid != uuid) {
-            return false;
+    /// A framework knows what became of an operation: it is not told again.
+    pub(crate) fn acknowledge_operation(&mut self, framework: &ObjectKey, operation: &str, uuid: &[u8]) {
+        let Some(known) = self.frameworks.get_mut(framework) else { return };
+        if known.operations.get(operation).is_some_and(|update| update.uuid == uuid) {
+            known.operations.remove(operation);
         }
-        known.operations.remove(operation).is_some()
     }
 }

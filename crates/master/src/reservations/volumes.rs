@@ -4,6 +4,7 @@ use crate::effect::ToAgent;
 use crate::ids::{AgentName, Session};
 use crate::master::Master;
 use crate::record::NoticeAbout;
+use crate::state::Agent;
 use proffer_resources::Role;
 
 impl Master {
@@ -13,8 +14,7 @@ impl Master {
         let epoch = self.epoch();
         let Some(known) = self.reservations.get(name) else { return };
         let agent = known.agent.clone();
-        let Some(session) = self.agents.get(&agent).filter(|host| host.epoch_confirmed).and_then(|host| host.session())
-        else {
+        let Some(session) = self.agents.get(&agent).filter(|host| host.epoch_confirmed).and_then(Agent::session) else {
             return;
         };
         let volumes: Vec<_> = known.destroying.keys().cloned().collect();
@@ -58,7 +58,7 @@ impl Master {
             match told.take() {
                 // It is asked again when the agent comes anew.
                 Some(problem) => {
-                    known.waits_for = Some(format!("volume {:?} could not be destroyed: {problem}", volume.1))
+                    known.waits_for = Some(format!("volume {:?} could not be destroyed: {problem}", volume.1));
                 }
                 None => {
                     known.destroying.remove(&volume);

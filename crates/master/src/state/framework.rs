@@ -9,7 +9,7 @@ use proffer_resources::Role;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A framework. It is known while it has an object or tasks that name it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Framework {
     /// Its object, if there is one.
     pub(crate) object: Option<FrameworkObject>,
@@ -31,23 +31,6 @@ pub(crate) struct Framework {
     pub(crate) stream: Stream,
     /// What was last written of it.
     pub(crate) written: Option<FrameworkRecord>,
-}
-
-impl Default for Framework {
-    fn default() -> Self {
-        Self {
-            object: None,
-            tasks: BTreeSet::new(),
-            waiting: Waiting::default(),
-            active: 0,
-            completed: BTreeSet::new(),
-            offers: BTreeSet::new(),
-            suppressed: BTreeSet::new(),
-            operations: BTreeMap::new(),
-            stream: Stream::default(),
-            written: None,
-        }
-    }
 }
 
 impl Framework {

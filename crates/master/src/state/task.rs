@@ -158,7 +158,11 @@ impl Task {
     /// The group of waiting tasks that it belongs to. `None` if what it asks for makes no sense.
     pub(crate) fn want(&self) -> Option<Want> {
         let request = self.request.as_ref().ok()?;
-        Some(Want { role: request.role.clone(), demand: Demand::new(&request.resources, request.ports.clone()) })
+        Some(Want {
+            role: request.role.clone(),
+            demand: Demand::new(&request.resources, request.ports.clone()),
+            volumes: request.volumes.clone(),
+        })
     }
 
     /// Enters into its record what it is given.

@@ -2,8 +2,8 @@
 
 use proffer_master::{
     AgentName, AgentOrders, AgentRecord, AgentRegistration, AgentUse, Command, Delivery, Effect, Epoch, Event,
-    FrameworkObject, FrameworkRecord, MaintenanceObject, MaintenanceRecord, Master, MasterConfig, ObjectKey, OfferId,
-    OfferReply, PortRequest, RoleObject, RoleRecord, SchedulerKind, Session, Slot, StatusUpdate, Strategy, TaskId,
+    FrameworkObject, FrameworkRecord, MaintenanceObject, MaintenanceRecord, Master, MasterConfig, NewReservation, ObjectKey, OfferId,
+    OfferReply, PortRequest, ReservationObject, RoleObject, RoleRecord, SchedulerKind, Session, Slot, StatusUpdate, Strategy, TaskId,
     TaskObject, TaskRecord, TaskRequest, TaskSnapshot, Time, ToAgent, WriteId, WriteOutcome,
 };
 use proffer_mesos_api::{Reason, TaskState};
@@ -37,6 +37,15 @@ pub(crate) fn bag(cpu: &str, memory: &str) -> ResourceBag {
 pub(crate) enum Write {
     Task(TaskId, Box<TaskRecord>),
     Offer,
+    Reservation(Change),
+}
+
+/// What the master wants of a Reservation object.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    Create(Box<NewReservation>),
+    Ask(String, ResourceBag),
+    Delete(String),
 }
 
 /// The world.
@@ -46,6 +55,7 @@ pub(crate) struct World {
     /// Task objects by name, with the status that was last written.
     pub(crate) objects: BTreeMap<String, TaskObject>,
     pub(crate) frameworks: BTreeMap<String, FrameworkObject>,
+    pub(crate) reservations: BTreeMap<String, ReservationObject>,
     pub(crate) framework_records: BTreeMap<String, FrameworkRecord>,
     pub(crate) agent_records: BTreeMap<String, AgentRecord>,
     pub(crate) agent_orders: BTreeMap<String, AgentOrders>,
@@ -121,6 +131,7 @@ impl World {
             now: Time(1_000_000_000_000),
             objects: BTreeMap::new(),
             frameworks: BTreeMap::new(),
+            reservations: BTreeMap::new(),
             framework_records: BTreeMap::new(),
             agent_records: BTreeMap::new(),
             agent_orders: BTreeMap::new(),
@@ -175,6 +186,10 @@ impl World {
         }
         for object in self.maintenance.into_values() {
             next.apply_maintenance(object);
+        }
+        for (name, object) in self.reservations {
+            next.reservations.insert(name, object.clone());
+            next.event(Event::ReservationApplied(Box::new(object)));
         }
         for (agent, slot) in self.slots {
             next.slots.insert(agent.clone(), slot.clone());
@@ -341,17 +356,23 @@ impl World {
         memory: &str,
         ports: PortRequest,
     ) {
-        let request = TaskRequest {
+        let request = TaskRequest { ports, ..self.request(cpu, memory) };
+        self.add_task_asking(name, framework, Ok(request));
+    }
+
+    /// What a task asks for.
+    #[expect(clippy::unused_self, reason = "reads as a part of the world")]
+    pub(crate) fn request(&self, cpu: &str, memory: &str) -> TaskRequest {
+        TaskRequest {
             command: Command { value: "true".to_owned(), shell: true, ..Command::default() },
             role: None,
             resources: resources(cpu, memory),
-            ports,
+            ports: PortRequest::None,
             volumes: Vec::new(),
             cpu_limit: None,
             mem_limit: None,
             kill_grace: secs(5),
-        };
-        self.add_task_asking(name, framework, Ok(request));
+        }
     }
 
     pub(crate) fn add_task_asking(&mut self, name: &str, framework: &str, request: Result<TaskRequest, String>) {
@@ -472,12 +493,16 @@ impl World {
     pub(crate) fn finish_write(&mut self, outcome: WriteOutcome) {
         let (id, write) = self.writes.pop_front().expect("a write");
         if outcome == WriteOutcome::Done {
-            if let Write::Task(task, record) = write
-                && let Some(object) = self.objects.get_mut(&task.key.name).filter(|object| object.id == task)
-            {
-                object.record = Some(*record);
-                let object = object.clone();
-                self.event_keeping_writes(Event::TaskApplied(Box::new(object)));
+            match write {
+                Write::Task(task, record) => {
+                    if let Some(object) = self.objects.get_mut(&task.key.name).filter(|object| object.id == task) {
+                        object.record = Some(*record);
+                        let object = object.clone();
+                        self.event_keeping_writes(Event::TaskApplied(Box::new(object)));
+                    }
+                }
+                Write::Reservation(change) => self.store(change),
+                Write::Offer => {}
             }
             let sent: Vec<_> = self.parked.extract_if(.., |(after, _)| *after == id).collect();
             self.log.extend(sent.into_iter().map(|(_, line)| line));
@@ -485,6 +510,60 @@ impl World {
             self.parked.retain(|(after, _)| *after != id);
         }
         self.event_keeping_writes(Event::Written { write: id, outcome });
+    }
+
+    /// The API server does what the master wants of a Reservation object, and tells it.
+    fn store(&mut self, change: Change) {
+        let (name, event) = match change {
+            Change::Create(new) => {
+                let name = new.name.clone();
+                self.reserve_as(&name, &new.agent.0, Ok(new.resources), new.principal);
+                return;
+            }
+            Change::Ask(name, resources) => {
+                let object = self.reservations.get_mut(&name).expect("a reservation");
+                object.resources = Ok(resources);
+                object.generation += 1;
+                (name, Event::ReservationApplied(Box::new(object.clone())))
+            }
+            Change::Delete(name) => {
+                let object = self.reservations.get_mut(&name).expect("a reservation");
+                object.deleting = true;
+                (name, Event::ReservationApplied(Box::new(object.clone())))
+            }
+        };
+        if let Event::ReservationApplied(object) = &event
+            && object.deleting
+            && !object.finalizer
+        {
+            let uid = object.uid.clone();
+            self.reservations.remove(&name);
+            return self.event_keeping_writes(Event::ReservationDeleted { name, uid });
+        }
+        self.event_keeping_writes(event);
+    }
+
+    /// Somebody makes a Reservation object.
+    pub(crate) fn reserve_as(
+        &mut self,
+        name: &str,
+        agent: &str,
+        resources: Result<ResourceBag, String>,
+        principal: Option<String>,
+    ) {
+        let object = ReservationObject {
+            name: name.to_owned(),
+            uid: uid_of(name),
+            generation: 1,
+            agent: agent_name(agent),
+            resources,
+            principal,
+            deleting: false,
+            finalizer: false,
+            record: None,
+        };
+        self.reservations.insert(name.to_owned(), object.clone());
+        self.event_keeping_writes(Event::ReservationApplied(Box::new(object)));
     }
 
     // Looking at it.
@@ -582,6 +661,34 @@ impl World {
             Effect::CloseOffer { offer, end, message } => {
                 self.log.push(format!("close {}: {end:?}: {message}", offer.0.name));
             }
+            Effect::CreateReservation { write, reservation } => {
+                self.log
+                    .push(format!("create {}: {} of {}", reservation.name, reservation.resources, reservation.agent));
+                self.writes.push_back((write, Write::Reservation(Change::Create(reservation))));
+            }
+            Effect::ChangeReservation { write, name, resources, .. } => {
+                self.log.push(format!("change {name}: {resources}"));
+                self.writes.push_back((write, Write::Reservation(Change::Ask(name, resources))));
+            }
+            Effect::DeleteReservation { write, name, .. } => {
+                self.log.push(format!("delete reservation {name}"));
+                self.writes.push_back((write, Write::Reservation(Change::Delete(name))));
+            }
+            Effect::WriteReservation(record) => {
+                self.log.push(format!("{} is {:?}: {}", record.name, record.phase, record.message));
+                if let Some(object) = self.reservations.get_mut(&record.name) {
+                    object.finalizer = true;
+                    object.record = Some(*record);
+                    self.to_come.push_back(Event::ReservationApplied(Box::new(object.clone())));
+                }
+            }
+            Effect::ReleaseReservation { name } => {
+                self.log.push(format!("release reservation {name}"));
+                if let Some(object) = self.reservations.remove(&name) {
+                    self.to_come.push_back(Event::ReservationDeleted { name, uid: object.uid });
+                }
+            }
+            Effect::Answer { id, result } => self.log.push(format!("answer {id}: {result:?}")),
             Effect::DeleteOffer(offer) => self.log.push(format!("delete offer {}", offer.0.name)),
             // The behaviour over streams has tests of its own.
             Effect::CreateTask { .. }
@@ -640,6 +747,7 @@ fn describe(agent: &AgentName, message: &ToAgent) -> String {
             format!("{agent}: kill {} within {} s", task.key.name, grace.as_secs())
         }
         ToAgent::Acknowledge { uuid, .. } => format!("{agent}: acknowledge {}", String::from_utf8_lossy(uuid)),
+        ToAgent::DestroyVolume { role, id, .. } => format!("{agent}: destroy volume {id} of {role}"),
         ToAgent::Ping { sequence, .. } => format!("{agent}: ping {sequence}"),
     }
 }

@@ -2,14 +2,15 @@
 
 use crate::agent::{Agent, Deed};
 use crate::oracle::Oracle;
+use crate::reservations::{Change, bag_of, operation};
 use crate::step::{Ending, Step};
 use proffer_master::{
-    AgentName, AgentOrders, AgentRecord, Command, Delivery, Effect, Epoch, Event, FrameworkObject, Master,
-    MasterConfig, ObjectKey, OfferId, OfferReply, PortRequest, SchedulerKind, Session, Slot, Strategy, TaskId,
+    AgentName, AgentOrders, AgentRecord, Capabilities, Command, Delivery, Effect, Epoch, Event, FrameworkObject, Master,
+    MasterConfig, ObjectKey, OfferId, OfferReply, Operation, PortRequest, ReservationObject, SchedulerKind, Session, Slot, Strategy, TaskId,
     TaskObject, TaskRecord, TaskRequest, Time, ToAgent, WriteId, WriteOutcome,
 };
 use proffer_mesos_api::TaskState;
-use proffer_resources::{Amount, Ranges, Resources};
+use proffer_resources::{Amount, Ranges, Resources, Role};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ enum Write {
     /// With the number of late writes to the task that the master knew of when it decided.
     Task(TaskId, Box<TaskRecord>, u64),
     Offer(OfferId, ObjectKey),
+    Reservation(Change),
 }
 
 /// What happened; it is made readable only if something fails.
@@ -41,6 +43,7 @@ pub(crate) struct Cluster {
     frameworks: BTreeMap<ObjectKey, FrameworkObject>,
     /// Offer objects, and whether they are outstanding.
     offers: BTreeMap<OfferId, (ObjectKey, bool)>,
+    pub(crate) reservations: BTreeMap<String, ReservationObject>,
     agent_objects: BTreeMap<AgentName, Option<AgentRecord>>,
     slots: BTreeMap<AgentName, Slot>,
     deactivated: BTreeSet<AgentName>,
@@ -55,9 +58,9 @@ pub(crate) struct Cluster {
     /// What agents said before.
     said: Vec<Event>,
     /// What follows from effects.
-    to_come: VecDeque<Event>,
+    pub(crate) to_come: VecDeque<Event>,
     last_session: u64,
-    last_uid: u64,
+    pub(crate) last_uid: u64,
     pub(crate) oracle: Oracle,
     /// What happened, for a person who looks for the cause of a failure.
     trace: Vec<Trace>,
@@ -79,6 +82,7 @@ impl Cluster {
             refused: BTreeSet::new(),
             frameworks: BTreeMap::new(),
             offers: BTreeMap::new(),
+            reservations: BTreeMap::new(),
             agent_objects: BTreeMap::new(),
             slots: BTreeMap::new(),
             deactivated: BTreeSet::new(),
@@ -148,6 +152,37 @@ impl Cluster {
                     self.offers.remove(&offer);
                     self.event(Event::OfferDeleted(offer));
                 }
+            }
+            Step::Operate { offer, what, task } => {
+                let task = pick(task, self.tasks.keys().cloned()).map(|id| Operation::launch(vec![id.key.name]));
+                let operations = what.map(operation).map(Operation::new).into_iter().chain(task).collect();
+                self.reply(offer, OfferReply::Accept { operations, refuse: Some(Duration::ZERO) });
+            }
+            Step::Reserve { agent: number, what } => {
+                self.last_uid += 1;
+                let name = format!("r{}", self.last_uid);
+                let agent = self.agents[agent(number)].name.clone();
+                self.create_reservation(&name, &agent, bag_of(what));
+            }
+            Step::ChangeReservation { reservation, what } => {
+                if let Some(name) = pick(reservation, self.reservations.keys().cloned()) {
+                    self.change_reservation(&name, bag_of(what));
+                }
+            }
+            Step::DeleteReservation(number) => {
+                if let Some(name) = pick(number, self.reservations.keys().cloned()) {
+                    self.delete_reservation(&name, false);
+                }
+            }
+            Step::ForceDeleteReservation(number) => {
+                if let Some(name) = pick(number, self.reservations.keys().cloned()) {
+                    self.delete_reservation(&name, true);
+                }
+            }
+            Step::Operator { agent: number, what } => {
+                let agent = self.agents[agent(number)].name.clone();
+                let operation = operation(what);
+                self.event(Event::OperatorOperation { id: 1, agent, principal: None, operation });
             }
             Step::FinishWrite(ending) => self.finish_write(ending),
             Step::Settle => self.settle(),
@@ -321,7 +356,19 @@ impl Cluster {
         let key = ObjectKey::new("ns", name);
         self.last_uid += 1;
         let uid = self.frameworks.get(&key).map_or_else(|| format!("u{}", self.last_uid), |known| known.uid.clone());
-        let object = FrameworkObject { history_limit: 3, ..FrameworkObject::new(key.clone(), uid, scheduler) };
+        let roles: &[&str] = match name {
+            "a" => &["eng", "*"],
+            "b" => &["*", "eng"],
+            _ => &["eng/a"],
+        };
+        let roles = roles.iter().filter_map(|role| Role::new(role).ok()).collect();
+        let capabilities = Capabilities { shared: true, refinement: true, ..Capabilities::default() };
+        let object = FrameworkObject {
+            roles,
+            capabilities,
+            history_limit: 3,
+            ..FrameworkObject::new(key.clone(), uid, scheduler)
+        };
         self.frameworks.insert(key, object.clone());
         self.event(Event::FrameworkApplied(object));
     }
@@ -427,6 +474,8 @@ impl Cluster {
         let frameworks = self.frameworks.values().cloned().map(Event::FrameworkApplied);
         self.to_come.extend(frameworks);
         self.to_come.extend(self.tasks.values().cloned().map(|object| Event::TaskApplied(Box::new(object))));
+        let reservations = self.reservations.values().cloned();
+        self.to_come.extend(reservations.map(|object| Event::ReservationApplied(Box::new(object))));
         self.event_queue();
         let names: Vec<AgentName> = self.agent_objects.keys().cloned().collect();
         for name in names {
@@ -467,6 +516,7 @@ impl Cluster {
         let Some((write, what)) = self.writes.pop_front() else { return };
         let outcome = match what {
             Write::Task(id, record, known) => self.finish_task_write(&id, &record, known, ending),
+            Write::Reservation(change) => self.finish_reservation_write(change, ending),
             Write::Offer(offer, framework) => match ending {
                 Ending::Refused => WriteOutcome::Refused("no offers today".to_owned()),
                 _ if !self.frameworks.contains_key(&framework) => WriteOutcome::Gone,
@@ -510,7 +560,7 @@ impl Cluster {
         }
     }
 
-    fn event(&mut self, event: Event) {
+    pub(crate) fn event(&mut self, event: Event) {
         self.to_come.push_back(event);
         self.event_queue();
     }
@@ -592,6 +642,18 @@ impl Cluster {
                     *open = false;
                 }
             }
+            Effect::CreateReservation { write, reservation } => {
+                self.writes.push_back((write, Write::Reservation(Change::Create(reservation))));
+            }
+            Effect::ChangeReservation { write, name, uid, resources } => {
+                self.writes.push_back((write, Write::Reservation(Change::Ask(name, uid, resources))));
+            }
+            Effect::DeleteReservation { write, name, uid } => {
+                self.writes.push_back((write, Write::Reservation(Change::Delete(name, uid))));
+            }
+            Effect::WriteReservation(record) => self.write_reservation(*record),
+            Effect::ReleaseReservation { name } => self.release_reservation(&name),
+            Effect::Answer { .. } => {}
             Effect::DeleteOffer(offer) => {
                 self.offers.remove(&offer);
             }

@@ -8,6 +8,7 @@
 mod agent;
 mod cluster;
 mod oracle;
+mod reservations;
 mod step;
 
 use cluster::Cluster;

@@ -83,6 +83,7 @@ impl Cluster {
 
     /// Everything is as the objects want it.
     pub(crate) fn check_final_state(&self) {
+        self.check_reservations();
         for agent in &self.agents {
             for (id, running) in &agent.tasks {
                 let object = self.tasks.get(id);

@@ -21,6 +21,18 @@ pub(crate) enum Step {
     Decline { offer: u8, refuse: Option<u8> },
     /// Somebody deletes an Offer object.
     DeleteOffer(u8),
+    /// A framework accepts an offer with operations and a task.
+    Operate { offer: u8, what: [u8; 2], task: u8 },
+    /// Somebody makes a Reservation of an agent's cores or a volume on it.
+    Reserve { agent: u8, what: u8 },
+    /// Somebody makes a Reservation ask for something else.
+    ChangeReservation { reservation: u8, what: u8 },
+    /// Somebody deletes a Reservation.
+    DeleteReservation(u8),
+    /// A Reservation vanishes, finalizer and all.
+    ForceDeleteReservation(u8),
+    /// An operator reserves, unreserves, makes or destroys a volume.
+    Operator { agent: u8, what: u8 },
     /// The oldest write ends.
     FinishWrite(Ending),
     /// Everything on its way arrives and every write ends well.
@@ -86,6 +98,12 @@ pub(crate) fn any_step() -> impl Strategy<Value = Step> {
         6 => (n(), any::<[u8; 2]>(), refuse()).prop_map(|(offer, tasks, refuse)| Accept { offer, tasks, refuse }),
         2 => (n(), refuse()).prop_map(|(offer, refuse)| Decline { offer, refuse }),
         1 => n().prop_map(DeleteOffer),
+        6 => (n(), any::<[u8; 2]>(), n()).prop_map(|(offer, what, task)| Operate { offer, what, task }),
+        3 => (n(), n()).prop_map(|(agent, what)| Reserve { agent, what }),
+        2 => (n(), n()).prop_map(|(reservation, what)| ChangeReservation { reservation, what }),
+        2 => n().prop_map(DeleteReservation),
+        1 => n().prop_map(ForceDeleteReservation),
+        3 => (n(), n()).prop_map(|(agent, what)| Operator { agent, what }),
         16 => ending().prop_map(FinishWrite),
         8 => Just(Settle),
         12 => n().prop_map(AgentReads),
