@@ -22,6 +22,7 @@ use proffer_controller::logging::Levels;
 use proffer_controller::metrics::Metrics;
 use proffer_controller::registry::{Entry, Guarded, Kind, Registry, Watches};
 use proffer_controller::runner::inbox;
+use proffer_controller::schedulers::Schedulers;
 use proffer_crds::{Agent, Framework, Task};
 use proffer_master::{Epoch, Time};
 use serde_json::{Value, json};
@@ -187,6 +188,7 @@ fn cluster() -> anyhow::Result<Router> {
         client,
         about: Arc::new(About::new(Time(0), &Arguments::parse_from(["proffer-controller"]).run)),
         subscribers: Subscribers::default(),
+        schedulers: Schedulers::default(),
     };
     Ok(router(master).layer(MockConnectInfo(peer)))
 }

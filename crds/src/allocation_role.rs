@@ -1,4 +1,4 @@
-//! AllocationRole: how much of the cluster the frameworks of a role get.
+//! `AllocationRole`: how much of the cluster the frameworks of a role get.
 
 use crate::{Condition, QuantityText};
 use kube::{CustomResource, KubeSchema};

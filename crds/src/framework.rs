@@ -132,6 +132,7 @@ pub enum TaskDurability {
 }
 
 impl TaskDurability {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

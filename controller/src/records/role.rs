@@ -1,4 +1,4 @@
-//! A role's record as the status of its AllocationRole.
+//! A role's record as the status of its `AllocationRole`.
 
 use super::{condition, epoch_number};
 use k8s_openapi::jiff::Timestamp;

@@ -97,12 +97,14 @@ pub fn task(new: &NewTask) -> Result<Task, String> {
 }
 
 /// What a Task object says of its launch over a stream; `None` if it was not launched so.
+#[must_use]
 pub fn task_object(spec: &TaskSpec) -> Option<Result<StreamTaskObject, String>> {
     let info = spec.task_info.as_ref()?;
     Some(from_json(info).map(|info| StreamTaskObject { info }).map_err(|error| format!("spec.taskInfo: {error}")))
 }
 
 /// The record that a Task's place in its spec stands for: what counts until a status is written.
+#[must_use]
 pub fn placed(spec: &TaskSpec, info: &TaskInfo) -> Option<TaskRecord> {
     let place = spec.placement.as_ref()?;
     let held = resources::from_v1(&info.resources).ok()?;
@@ -172,8 +174,8 @@ pub fn framework_object(framework: &Framework, external: &ExternalScheduler) -> 
     let phase = status.and_then(|status| status.phase);
     let over = || {
         let conditions = status.iter().flat_map(|status| &status.conditions);
-        let told = conditions.filter(|condition| condition.type_ == "Ready").map(|condition| &condition.message);
-        told.last().map_or_else(String::new, |told| told.trim_start_matches("is over: ").to_owned())
+        let mut told = conditions.filter(|condition| condition.type_ == "Ready").map(|condition| &condition.message);
+        told.next_back().map_or_else(String::new, |told| told.trim_start_matches("is over: ").to_owned())
     };
     Ok(StreamObject {
         framework_id,

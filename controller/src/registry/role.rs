@@ -1,4 +1,4 @@
-//! AllocationRole objects to the master's events.
+//! `AllocationRole` objects to the master's events.
 
 use super::shelf::{Entry, object_key, uid_of};
 use crate::clock::from_kubernetes;
@@ -8,7 +8,7 @@ use proffer_resources::quantity::{QuantityError, parse_bytes_as_mib, parse_cpu};
 use proffer_resources::{Amount, Quantities, ResourceName, Role};
 use std::collections::BTreeMap;
 
-/// What an AllocationRole object that is there tells the master.
+/// What an `AllocationRole` object that is there tells the master.
 pub(super) fn applied(entry: &Entry<AllocationRole>) -> Event {
     let meta = entry.meta();
     let name = object_key(entry).name;
@@ -32,7 +32,7 @@ pub(super) fn applied(entry: &Entry<AllocationRole>) -> Event {
     })
 }
 
-/// What an AllocationRole object that is gone tells the master.
+/// What an `AllocationRole` object that is gone tells the master.
 pub(super) fn deleted(entry: &Entry<AllocationRole>) -> Event {
     Event::RoleDeleted { name: object_key(entry).name, uid: uid_of(entry) }
 }

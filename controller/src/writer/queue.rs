@@ -117,7 +117,7 @@ pub enum Subject {
     Framework(ObjectKey),
     /// An Agent.
     Agent(String),
-    /// An AllocationRole.
+    /// An `AllocationRole`.
     Role(String),
     /// A Maintenance.
     Maintenance(String),

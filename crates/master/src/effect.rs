@@ -161,7 +161,7 @@ pub enum Effect {
     WriteFramework(Box<FrameworkRecord>),
     /// Write an Agent's status, and make the object first if there is none. Coalesced: the newest wins.
     WriteAgent(Box<AgentRecord>),
-    /// Write an AllocationRole's status. Coalesced: the newest wins.
+    /// Write an `AllocationRole`'s status. Coalesced: the newest wins.
     WriteRole(Box<RoleRecord>),
     /// Write a Maintenance's status. Coalesced: the newest wins.
     WriteMaintenance(Box<MaintenanceRecord>),

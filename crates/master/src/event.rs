@@ -54,9 +54,9 @@ pub enum Event {
     },
     /// An Agent object is gone (its node was removed from the cluster).
     AgentDeleted(AgentName),
-    /// An AllocationRole object was created or changed, or is seen for the first time.
+    /// An `AllocationRole` object was created or changed, or is seen for the first time.
     RoleApplied(RoleObject),
-    /// An AllocationRole object is gone.
+    /// An `AllocationRole` object is gone.
     RoleDeleted {
         /// Its name.
         name: String,

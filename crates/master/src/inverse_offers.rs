@@ -9,6 +9,7 @@ use crate::record::{OfferEnd, OfferRecord};
 use crate::state::Write;
 use crate::timers::Timer;
 use proffer_allocator::{InverseReply, MAX_REFUSE};
+use proffer_resources::ResourceBag;
 use std::collections::BTreeMap;
 
 /// The inverse offers that have an object.
@@ -49,7 +50,7 @@ impl Master {
                 role: self.role_of(&key),
                 agent: self.place_on(&asked.agent),
                 attributes: self.agents.get(&asked.agent).map(|known| known.attributes.clone()).unwrap_or_default(),
-                resources: Default::default(),
+                resources: ResourceBag::default(),
                 unavailability: Some(asked.unavailability),
                 inverse: true,
                 expires_at: asked.unavailability.start,

@@ -114,9 +114,9 @@ impl Master {
                 task.record.message = format!("agent {agent} cannot be reached; the task may still run");
                 let killing = task.placed().is_some_and(|placed| placed.kill.is_some());
                 if killing {
-                    self.show_killing(&id)
+                    self.show_killing(&id);
                 } else {
-                    self.write_note(&id)
+                    self.write_note(&id);
                 }
                 self.tell_decided(&id);
             }

@@ -7,7 +7,7 @@ use proffer_resources::{Quantities, Role};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// An AllocationRole object, validated.
+/// An `AllocationRole` object, validated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoleObject {
     /// Its name.
@@ -24,7 +24,7 @@ pub struct RoleObject {
     pub quota_in_force: Option<Quota>,
 }
 
-/// What an AllocationRole asks for.
+/// What an `AllocationRole` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoleTerms {
     /// The role.
@@ -37,7 +37,7 @@ pub struct RoleTerms {
     pub force: bool,
 }
 
-/// Status of an AllocationRole object. Quantities are those of the role and all roles below it.
+/// Status of an `AllocationRole` object. Quantities are those of the role and all roles below it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoleRecord {
     /// Its name.

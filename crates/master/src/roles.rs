@@ -1,4 +1,4 @@
-//! AllocationRole objects: weights and quota of roles.
+//! `AllocationRole` objects: weights and quota of roles.
 //!
 //! An object counts at once, unless its quota is one that Mesos refuses. Then the quota that was in force before stays,
 //! which the object's status remembers for the next leader.
@@ -17,7 +17,7 @@ use std::time::Duration;
 /// How old the figures in the status of a role may be.
 const FIGURES_AGE: Duration = Duration::from_secs(1);
 
-/// The AllocationRole objects.
+/// The `AllocationRole` objects.
 #[derive(Debug, Default)]
 pub(crate) struct Roles {
     known: BTreeMap<String, Known>,
@@ -25,7 +25,7 @@ pub(crate) struct Roles {
     told: BTreeMap<Role, (Weight, Quota)>,
 }
 
-/// An AllocationRole object.
+/// An `AllocationRole` object.
 #[derive(Debug)]
 struct Known {
     object: RoleObject,
@@ -42,7 +42,7 @@ impl Known {
 }
 
 impl Master {
-    /// An AllocationRole object was created or changed, or is seen for the first time.
+    /// An `AllocationRole` object was created or changed, or is seen for the first time.
     pub(crate) fn role_applied(&mut self, object: RoleObject) {
         let known = self.roles.known.remove(&object.name).filter(|known| known.object.uid == object.uid);
         // A status of our own that comes back says nothing new.
@@ -55,7 +55,7 @@ impl Master {
         self.review_roles();
     }
 
-    /// An AllocationRole object is gone: its role is as if there had been none.
+    /// An `AllocationRole` object is gone: its role is as if there had been none.
     pub(crate) fn role_deleted(&mut self, name: &str, uid: &str) {
         if self.roles.known.get(name).is_some_and(|known| known.object.uid == uid) {
             self.roles.known.remove(name);

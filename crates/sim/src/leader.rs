@@ -323,9 +323,9 @@ impl Simulation {
             | Effect::Tell(_)
             | Effect::WriteRole(_)
             | Effect::WriteMaintenance(_)
-            | Effect::MarkAgentGone(_) => {}
+            | Effect::MarkAgentGone(_)
             // No scheduler here reserves, and there are no Reservation objects.
-            Effect::CreateReservation { .. }
+            | Effect::CreateReservation { .. }
             | Effect::ChangeReservation { .. }
             | Effect::DeleteReservation { .. }
             | Effect::WriteReservation(_)

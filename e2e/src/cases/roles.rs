@@ -154,7 +154,7 @@ fn decline_all(lab: &Lab, framework: &str) -> Result<()> {
     })
 }
 
-/// Applies AllocationRoles of these paths, and deletes them whatever comes of `work`.
+/// Applies `AllocationRoles` of these paths, and deletes them whatever comes of `work`.
 fn with_roles<T>(lab: &Lab, roles: &[(&str, Value)], work: impl FnOnce() -> Result<T>) -> Result<T> {
     for (path, spec) in roles {
         let mut spec = spec.clone();

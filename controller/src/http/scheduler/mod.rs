@@ -43,7 +43,7 @@ pub(super) async fn call(State(master): State<Master>, peer: Peer, request: Requ
         let inbox =
             inbox(&master).ok_or_else(|| text(StatusCode::SERVICE_UNAVAILABLE, "Master has not finished recovery"))?;
         let asked = Asked { master, caller, inbox, headers: parts.headers };
-        if call.r#type() == Type::Subscribe { asked.subscribe(call).await } else { asked.pass_on(call).await }
+        if call.r#type() == Type::Subscribe { asked.subscribe(call) } else { asked.pass_on(call).await }
     }))
     .await
 }
@@ -84,7 +84,8 @@ struct Asked {
 }
 
 impl Asked {
-    async fn subscribe(self, call: Call) -> Result<Response, Response> {
+    #[expect(clippy::result_large_err, reason = "both are answers, and go the same way")]
+    fn subscribe(self, call: Call) -> Result<Response, Response> {
         let encoding = self.wanted()?;
         if self.headers.contains_key(STREAM_ID) {
             return Err(bad("Subscribe calls should not include the 'Mesos-Stream-Id' header"));

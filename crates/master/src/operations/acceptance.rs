@@ -162,7 +162,7 @@ impl Master {
                 Err(why) => self.not_done(&mut acceptance, id, OperationState::Error, "operation", &why),
                 Ok(Body::Launch(LaunchBody::Infos(infos))) => {
                     for info in infos {
-                        match self.launch_info(&mut acceptance.pool, info) {
+                        match self.launch_info(&mut acceptance.pool, &info) {
                             Ok(()) => acceptance.launched += 1,
                             Err(problem) => acceptance.problems.push(problem),
                         }

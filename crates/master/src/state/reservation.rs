@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 /// A reservation. It is known while it has an object, or something is reserved for it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 pub(crate) struct Reservation {
     /// UID of its object; empty until that was told.
     pub(crate) uid: String,

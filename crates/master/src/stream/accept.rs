@@ -83,17 +83,14 @@ impl Master {
         }
         let state = if self.can(key, Capability::PartitionAware) { V1State::TaskDropped } else { V1State::TaskLost };
         for operation in operations {
-            match launched_by(&operation) {
-                Some(tasks) => {
-                    let message = format!("Task launched with invalid offers: {error}");
-                    for info in tasks {
-                        self.tell_refused(key, info, state, Reason::InvalidOffers, &message);
-                    }
+            if let Some(tasks) = launched_by(&operation) {
+                let message = format!("Task launched with invalid offers: {error}");
+                for info in tasks {
+                    self.tell_refused(key, info, state, Reason::InvalidOffers, &message);
                 }
-                None => {
-                    let message = format!("Operation attempted with invalid offers: {error}");
-                    self.drop_operation(key, &operation, None, message);
-                }
+            } else {
+                let message = format!("Operation attempted with invalid offers: {error}");
+                self.drop_operation(key, &operation, None, message);
             }
         }
     }
@@ -112,11 +109,11 @@ impl Master {
     }
 
     /// Launches a task out of accepted offers, or tells its framework why not, in Mesos' words where it is Mesos' rule.
-    pub(crate) fn launch_info(&mut self, pool: &mut Pool, info: TaskInfo) -> Result<(), String> {
-        let launched = self.try_to_launch(pool, &info);
+    pub(crate) fn launch_info(&mut self, pool: &mut Pool, info: &TaskInfo) -> Result<(), String> {
+        let launched = self.try_to_launch(pool, info);
         if let Err(error) = &launched {
             let key = pool.framework.clone();
-            self.tell_refused(&key, &info, V1State::TaskError, Reason::TaskInvalid, error);
+            self.tell_refused(&key, info, V1State::TaskError, Reason::TaskInvalid, error);
         }
         launched
     }

@@ -82,7 +82,7 @@ impl Master {
             let framework = self.framework_mut(key);
             framework.stream.subscribed = stream.subscribed;
             framework.stream.disconnected_at = stream.disconnected_at;
-            framework.stream.completed = stream.completed.clone();
+            framework.stream.completed.clone_from(&stream.completed);
         }
         let Some(framework) = self.frameworks.get(key) else { return };
         let (active, completed) = (framework.stream.connection.is_some(), framework.stream.completed.is_some());

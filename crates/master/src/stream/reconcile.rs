@@ -1,5 +1,6 @@
 //! A framework asks what became of its tasks.
 
+use super::updates::status_of;
 use super::updates::{container, seconds};
 use crate::ids::{ObjectKey, TaskId};
 use crate::master::Master;
@@ -43,7 +44,7 @@ impl Master {
             Some(pending) => pending.status.state(),
             None => self.told_as(key, task, task.record.state.unwrap_or(TaskState::Staging)),
         };
-        let mut status = self.status(task, state, self.now);
+        let mut status = status_of(task, state, self.now);
         status.source = Some(Source::Master.into());
         status.reason = Some(Reason::Reconciliation.into());
         status.message = Some(LATEST.to_owned());

@@ -70,13 +70,13 @@ impl Master {
         let refused = |why| format!("The framework cannot be recorded: {why}");
         match (waiting.who, written) {
             (Who::Subscriber(connection), Ok(())) => {
-                self.attach(key, connection, &waiting.framework_id, waiting.suppressed);
+                self.attach(key, connection, &waiting.framework_id, &waiting.suppressed);
             }
             (Who::Subscriber(connection), Err(why)) => {
                 self.push(Effect::CloseStream { connection, error: Some(refused(why)) });
             }
             (Who::Updater(asked), Ok(())) => {
-                self.suppress_only(key, waiting.suppressed);
+                self.suppress_only(key, &waiting.suppressed);
                 self.push(Effect::AnswerUpdate { asked, answer: Ok(()) });
             }
             (Who::Updater(asked), Err(why)) => {
@@ -106,7 +106,7 @@ impl Master {
         let known = asked_id.as_ref().and_then(|id| self.streams.frameworks.get(id)).cloned();
         let key = match (&asked_id, known) {
             (_, Some(key)) => {
-                self.may_return(&key, &principal, &mut framework_info)?;
+                self.may_return(&key, principal.as_deref(), &mut framework_info)?;
                 Some(key)
             }
             (Some(_), None) => None,
@@ -125,7 +125,7 @@ impl Master {
             same.unwrap_or_else(|| self.name_of_framework(&namespace, &framework_info.name, &framework_id))
         });
         if self.says_the_same(&key, &framework_info, &constraints) && !self.streams.waiting.contains_key(&key) {
-            self.attach(&key, connection, &framework_id, suppressed);
+            self.attach(&key, connection, &framework_id, &suppressed);
         } else {
             let who = Who::Subscriber(connection);
             self.write_framework(key, framework_info, constraints, suppressed, who);
@@ -152,7 +152,7 @@ impl Master {
         let suppressed = options(&framework_info, &suppressed_roles, &constraints)
             .map_err(|error| format!("'UpdateFramework' call is not valid: {error}"))?;
         if self.says_the_same(&key, &framework_info, &constraints) {
-            self.suppress_only(&key, suppressed);
+            self.suppress_only(&key, &suppressed);
             self.push(Effect::AnswerUpdate { asked, answer: Ok(()) });
         } else {
             self.write_framework(key, framework_info, constraints, suppressed, Who::Updater(asked));
@@ -162,14 +162,14 @@ impl Master {
 
     /// Whether a scheduler may subscribe (again) for a framework that is known. What cannot change stays as it was, as in
     /// Mesos.
-    fn may_return(&self, key: &ObjectKey, principal: &Option<String>, info: &mut FrameworkInfo) -> Result<(), String> {
+    fn may_return(&self, key: &ObjectKey, principal: Option<&str>, info: &mut FrameworkInfo) -> Result<(), String> {
         let Some(framework) = self.frameworks.get(key) else { return Ok(()) };
         if framework.stream.completed.is_some() {
             return Err("Framework has been removed".to_owned());
         }
         let Some(stream) = self.stream_object(key) else { return Ok(()) };
         let owner = framework.object.as_ref().and_then(|object| object.principal.clone());
-        if owner != info.principal || principal.is_some() && owner != *principal {
+        if owner != info.principal || principal.is_some() && owner.as_deref() != principal {
             return Err("Changing framework's principal is not allowed.".to_owned());
         }
         if framework.stream.subscribed {
@@ -227,7 +227,7 @@ impl Master {
     }
 
     /// A scheduler is subscribed from now on, and any that was before is not.
-    fn attach(&mut self, key: &ObjectKey, connection: Connection, framework_id: &str, suppressed: BTreeSet<Role>) {
+    fn attach(&mut self, key: &ObjectKey, connection: Connection, framework_id: &str, suppressed: &BTreeSet<Role>) {
         let Some(framework) = self.frameworks.get(key).filter(|framework| framework.object.is_some()) else {
             let error = Some("Framework has been removed".to_owned());
             self.push(Effect::CloseStream { connection, error });
@@ -275,10 +275,10 @@ impl Master {
     }
 
     /// A framework wants no offers in exactly these of its roles. Those that it wants again are as revived.
-    fn suppress_only(&mut self, key: &ObjectKey, suppressed: BTreeSet<Role>) {
+    fn suppress_only(&mut self, key: &ObjectKey, suppressed: &BTreeSet<Role>) {
         let Some(framework) = self.frameworks.get_mut(key) else { return };
         let before = std::mem::replace(&mut framework.suppressed, suppressed.clone());
-        let revived: BTreeSet<Role> = before.difference(&suppressed).cloned().collect();
+        let revived: BTreeSet<Role> = before.difference(suppressed).cloned().collect();
         self.tell_allocator(key);
         if !revived.is_empty() {
             self.allocator.revive(key, &revived);

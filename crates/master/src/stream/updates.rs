@@ -38,7 +38,7 @@ impl Master {
             return;
         }
         let (key, state) = (task.framework.clone(), self.told_as(&task.framework, task, update.state));
-        let mut status = self.status(task, state, update.at);
+        let mut status = status_of(task, state, update.at);
         status.uuid = Some(uuid.clone());
         status.message = Some(update.message.clone()).filter(|message| !message.is_empty());
         // That a command failed is no reason in Mesos, but what its executor says.
@@ -86,7 +86,7 @@ impl Master {
             return;
         }
         let key = task.framework.clone();
-        let mut status = self.status(task, state, self.now);
+        let mut status = status_of(task, state, self.now);
         status.source = Some(Source::Master.into());
         status.reason = reason.map(Into::into);
         status.message = Some(message.to_owned()).filter(|message| !message.is_empty());
@@ -176,18 +176,6 @@ impl Master {
         self.send(&agent, ToAgent::Kill { epoch, task: id.clone(), framework, grace }, after);
     }
 
-    /// A status of a task, without what depends on why it is told.
-    pub(crate) fn status(&self, task: &Task, state: V1State, at: Time) -> TaskStatus {
-        let task_id = task.stream.as_ref().map(|stream| stream.task_id.clone()).unwrap_or_default();
-        TaskStatus {
-            task_id: V1TaskId { value: task_id },
-            state: state.into(),
-            agent_id: task.record.agent.as_ref().map(|place| AgentId { value: place.agent_id.clone() }),
-            timestamp: Some(seconds(at)),
-            ..TaskStatus::default()
-        }
-    }
-
     /// The name of a state for a framework: those who do not know of partitions are told that tasks are lost.
     pub(crate) fn told_as(&self, key: &ObjectKey, task: &Task, state: TaskState) -> V1State {
         match state {
@@ -275,7 +263,7 @@ impl Master {
             state: state.into(),
             message: Some(update.message.clone()).filter(|message| !message.is_empty()),
             converted_resources: to_v1(&update.converted, None, refined),
-            uuid: Some(Uuid { value: update.uuid.to_vec().into() }),
+            uuid: Some(Uuid { value: update.uuid.to_vec() }),
             agent_id,
             ..OperationStatus::default()
         };
@@ -292,6 +280,18 @@ impl Master {
                 ..V1Event::default()
             },
         );
+    }
+}
+
+/// A status of a task, without what depends on why it is told.
+pub(crate) fn status_of(task: &Task, state: V1State, at: Time) -> TaskStatus {
+    let task_id = task.stream.as_ref().map(|stream| stream.task_id.clone()).unwrap_or_default();
+    TaskStatus {
+        task_id: V1TaskId { value: task_id },
+        state: state.into(),
+        agent_id: task.record.agent.as_ref().map(|place| AgentId { value: place.agent_id.clone() }),
+        timestamp: Some(seconds(at)),
+        ..TaskStatus::default()
     }
 }
 

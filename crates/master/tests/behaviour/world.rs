@@ -2,9 +2,10 @@
 
 use proffer_master::{
     AgentName, AgentOrders, AgentRecord, AgentRegistration, AgentUse, Command, Delivery, Effect, Epoch, Event,
-    FrameworkObject, FrameworkRecord, MaintenanceObject, MaintenanceRecord, Master, MasterConfig, NewReservation, ObjectKey, OfferId,
-    OfferReply, PortRequest, ReservationObject, RoleObject, RoleRecord, SchedulerKind, Session, Slot, StatusUpdate, Strategy, TaskId,
-    TaskObject, TaskRecord, TaskRequest, TaskSnapshot, Time, ToAgent, WriteId, WriteOutcome,
+    FrameworkObject, FrameworkRecord, MaintenanceObject, MaintenanceRecord, Master, MasterConfig, NewReservation,
+    ObjectKey, OfferId, OfferReply, PortRequest, ReservationObject, RoleObject, RoleRecord, SchedulerKind, Session,
+    Slot, StatusUpdate, Strategy, TaskId, TaskObject, TaskRecord, TaskRequest, TaskSnapshot, Time, ToAgent, WriteId,
+    WriteOutcome,
 };
 use proffer_mesos_api::{Reason, TaskState};
 use proffer_resources::{ResourceBag, Resources, quantity};

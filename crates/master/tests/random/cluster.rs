@@ -5,9 +5,9 @@ use crate::oracle::Oracle;
 use crate::reservations::{Change, bag_of, operation};
 use crate::step::{Ending, Step};
 use proffer_master::{
-    AgentName, AgentOrders, AgentRecord, Capabilities, Command, Delivery, Effect, Epoch, Event, FrameworkObject, Master,
-    MasterConfig, ObjectKey, OfferId, OfferReply, Operation, PortRequest, ReservationObject, SchedulerKind, Session, Slot, Strategy, TaskId,
-    TaskObject, TaskRecord, TaskRequest, Time, ToAgent, WriteId, WriteOutcome,
+    AgentName, AgentOrders, AgentRecord, Capabilities, Command, Delivery, Effect, Epoch, Event, FrameworkObject,
+    Master, MasterConfig, ObjectKey, OfferId, OfferReply, Operation, PortRequest, ReservationObject, SchedulerKind,
+    Session, Slot, Strategy, TaskId, TaskObject, TaskRecord, TaskRequest, Time, ToAgent, WriteId, WriteOutcome,
 };
 use proffer_mesos_api::TaskState;
 use proffer_resources::{Amount, Ranges, Resources, Role};
