@@ -44,7 +44,6 @@ fn a_short_spec_gets_defaults() {
         Ok(TaskRequest {
             role: None,
             command: Command { value: "echo hello".to_owned(), shell: true, ..Command::default() },
-            role: None,
             resources: Resources::of(Amount::from_thousandths(100), Amount::from_units(32)),
             ports: PortRequest::None,
             volumes: Vec::new(),

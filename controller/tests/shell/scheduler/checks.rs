@@ -7,6 +7,7 @@ use serde_json::json;
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const PATH: &str = "/api/v1/scheduler";
 
+#[expect(clippy::too_many_lines, clippy::type_complexity, reason = "a table")]
 #[tokio::test]
 async fn every_check_has_the_status_and_the_words_of_mesos() {
     let world = World::new().await;
