@@ -161,7 +161,10 @@ mod tests {
                 "role \"eng//a\" begins or ends with / or has //: write a role as eng or eng/analytics",
             ),
             (json!({"roles": []}), "roles is empty: write roles: ['*'] or leave it out"),
-            (json!({"scheduler": {}}), "choose one scheduler: either builtIn: {} or external: {delivery: Resource}"),
+            (
+                json!({"scheduler": {}}),
+                "choose one scheduler: either builtIn: {} or external: {delivery: Resource} or external: {delivery: Stream}",
+            ),
             (
                 json!({"scheduler": {"builtIn": {"strategy": "Random"}}}),
                 "the object does not have a Framework's form: unknown variant `Random`, expected `BinPack` or `Spread`",

@@ -167,9 +167,9 @@ async fn a_leader_serves_what_there_is_and_tells_what_there_is_not() {
     let (router, _) = http(&replica, "127.0.0.1:999", LOOPBACK).await;
     let _events = replica.lead();
     assert_eq!(get(&router, "/readyz", None).await.2, "ok: leads\n");
-    let (status, _, body) = get(&router, "/api/v1/scheduler", None).await;
+    let (status, _, body) = get(&router, "/api/v1/executor", None).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
-    assert!(body.contains("/api/v1/scheduler is not served by this version"), "{body}");
+    assert!(body.contains("/api/v1/executor is not served by this version"), "{body}");
     assert!(get(&router, "/metrics", None).await.2.contains("proffer_leader"));
 }
 

@@ -176,7 +176,7 @@ mod tests {
             "1 agent declined by the framework itself, the first until 1970-01-01T00:00:05Z; \
              1 agent with GPUs, which the framework has no capability GPU_RESOURCES for; \
              1 agent has nothing free that is not reserved for other roles; \
-             1 agent has nothing free (framework ns/other has most of the cluster: 6.6%); 1 agent drained by an operator; 1 agent not ready"
+             1 agent has nothing free (framework ns/other has most of the cluster: 33.3%); 1 agent drained by an operator; 1 agent not ready"
         );
         books.suppress(&"fw", &[].into());
         assert_eq!(say(&books), "offers are suppressed: revive them");

@@ -182,7 +182,7 @@ fn guarantees_are_kept_free_and_then_met() {
     let why = books.explain_no_offers(&"rest", &role("rest"), Time(0)).to_string();
     assert_eq!(
         why,
-        "2 agents are kept free for roles that are guaranteed more than they have; 1 agent has nothing free"
+        "2 agents are kept free for other roles, which are guaranteed more than they have; 1 agent has nothing free"
     );
     subscribe(&mut books, "prod", "prod", Taking::Offers);
     assert_eq!(offered(&mut books, 1), [("prod", "cpus:8".to_owned())].into());
