@@ -34,8 +34,8 @@ pub use maintenance::{
 };
 pub use manifests::{definitions, manifests};
 pub use offer::{
-    AcceptReply, DeclineReply, Filters, LaunchOperation, Offer, OfferAgent, OfferOperation, OfferPhase, OfferReply,
-    OfferResources, OfferSpec, OfferStatus, OfferTerms,
+    AcceptReply, DeclineReply, Filters, LaunchOperation, NamedVolume, NewVolume, Offer, OfferAgent, OfferOperation,
+    OfferPhase, OfferReply, OfferResources, OfferSpec, OfferStatus, OfferTerms, ReservedAmounts,
 };
 pub use quantity::QuantityText;
 pub use task::{

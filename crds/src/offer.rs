@@ -1,6 +1,6 @@
 //! Offer: what one framework may take from one agent, until it expires.
 
-use crate::{Condition, Window};
+use crate::{Condition, QuantityText, Window};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -93,6 +93,9 @@ pub struct OfferResources {
     pub disk: String,
     /// Ports as Mesos writes them: `[31000-31005]`.
     pub ports: String,
+    /// What of all this is reserved, and volumes, as Mesos writes them. Empty if nothing is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reserved: String,
 }
 
 /// Accept or decline.
@@ -127,11 +130,57 @@ pub struct DeclineReply {
     pub filters: Option<Filters>,
 }
 
-/// One operation on an offer.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One operation on an offer: exactly one of these.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[x_kube(validation = Rule::new("(has(self.launch) ? 1 : 0) + (has(self.reserve) ? 1 : 0) + (has(self.unreserve) ? 1 : 0) + (has(self.create) ? 1 : 0) + (has(self.destroy) ? 1 : 0) == 1").message("an operation is one thing: write one of launch, reserve, unreserve, create or destroy, and the next as an operation of its own"))]
 pub struct OfferOperation {
     /// Launch tasks.
-    pub launch: LaunchOperation,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch: Option<LaunchOperation>,
+    /// Reserve unreserved resources of the offer for its role, until they are unreserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserve: Option<ReservedAmounts>,
+    /// Unreserve resources of the offer that are reserved for its role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreserve: Option<ReservedAmounts>,
+    /// Make a persistent volume of disk that is reserved for the offer's role. It outlives tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create: Option<NewVolume>,
+    /// Destroy a persistent volume with all that is in it. Its disk stays reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destroy: Option<NamedVolume>,
+}
+
+/// Amounts to reserve or unreserve, as Kubernetes quantities.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservedAmounts {
+    /// Cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<QuantityText>,
+    /// Memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<QuantityText>,
+    /// Disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<QuantityText>,
+}
+
+/// A persistent volume to be made.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewVolume {
+    /// Its name, unique for the role on the agent.
+    #[schemars(length(min = 1, max = 253))]
+    pub id: String,
+    /// How large it is.
+    pub size: QuantityText,
+}
+
+/// Names a persistent volume of the offer.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedVolume {
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub id: String,
 }
 
 /// Launches Tasks of this framework that exist already and wait.

@@ -10,7 +10,7 @@ use proffer_crds::{
     set_condition,
 };
 use proffer_master::{Epoch, OfferEnd, OfferRecord};
-use proffer_resources::quantity;
+use proffer_resources::{ResourceBag, quantity};
 
 /// The object of an offer. Its framework owns it.
 #[must_use]
@@ -32,6 +32,7 @@ pub fn object(record: &OfferRecord) -> Offer {
                     memory: quantity::format_mib(flat.mem),
                     disk: quantity::format_mib(flat.disk),
                     ports: flat.ports.to_string(),
+                    reserved: reserved(&record.resources),
                 },
                 attributes: record.attributes.clone(),
                 unavailability: record.unavailability.as_ref().map(super::maintenance::window),
@@ -52,6 +53,12 @@ pub fn object(record: &OfferRecord) -> Offer {
         block_owner_deletion: Some(true),
     }]);
     offer
+}
+
+/// What of an offer is reserved, in Mesos' text form.
+fn reserved(resources: &ResourceBag) -> String {
+    let reserved = resources.filter(|resource| !resource.reservations().is_empty());
+    if reserved.is_empty() { String::new() } else { reserved.to_string() }
 }
 
 /// The status of an offer that waits for a reply.

@@ -1,8 +1,11 @@
 //! Offer objects to the master's events: what a framework replied.
 
 use super::shelf::{Entry, object_key};
-use proffer_crds::{Filters, Offer, OfferPhase, OfferReply as ObjectReply};
-use proffer_master::{Event, OfferId, OfferReply, Operation};
+use proffer_crds::{
+    Filters, Offer, OfferOperation, OfferPhase, OfferReply as ObjectReply, QuantityText, ReservedAmounts,
+};
+use proffer_master::{Asked, Event, LaunchBody, OfferId, OfferReply, Operation, OperationBody};
+use proffer_resources::{Amount, Quantities, ResourceName, quantity};
 use std::time::Duration;
 
 /// Longest filter, a year, as the schema says it.
@@ -28,13 +31,40 @@ pub(super) fn deleted(entry: &Entry<Offer>) -> Event {
 fn parse(reply: &ObjectReply) -> OfferReply {
     match (&reply.accept, &reply.decline) {
         (Some(accept), None) => OfferReply::Accept {
-            operations: accept.operations.iter().map(|one| Operation::launch(one.launch.tasks.clone())).collect(),
+            operations: accept.operations.iter().map(operation).collect(),
             refuse: refuse(accept.filters.as_ref()),
         },
         (_, decline) => {
             OfferReply::Decline { refuse: refuse(decline.as_ref().and_then(|decline| decline.filters.as_ref())) }
         }
     }
+}
+
+/// Reads an operation. One that is not exactly one thing, which the schema refuses, is told to be nothing.
+fn operation(read: &OfferOperation) -> Operation {
+    let OfferOperation { launch, reserve, unreserve, create, destroy } = read;
+    let body = match (launch, reserve, unreserve, create, destroy) {
+        (Some(launch), None, None, None, None) => Ok(OperationBody::Launch(LaunchBody::Objects(launch.tasks.clone()))),
+        (None, Some(amounts), None, None, None) => quantities(amounts).map(Asked::Reserve).map(OperationBody::Asked),
+        (None, None, Some(amounts), None, None) => quantities(amounts).map(Asked::Unreserve).map(OperationBody::Asked),
+        (None, None, None, Some(volume), None) => size("create.size", &volume.size)
+            .map(|size| OperationBody::Asked(Asked::Create { id: volume.id.clone(), size })),
+        (None, None, None, None, Some(volume)) => Ok(OperationBody::Asked(Asked::Destroy { id: volume.id.clone() })),
+        _ => Err("an operation is one of launch, reserve, unreserve, create and destroy: write one of them".to_owned()),
+    };
+    Operation { id: None, body }
+}
+
+fn quantities(amounts: &ReservedAmounts) -> Result<Quantities, String> {
+    let cpus = amounts.cpu.as_ref().map(|cpu| quantity::parse_cpu(&cpu.0).map_err(|error| format!("cpu: {error}")));
+    let cpus = cpus.transpose()?.unwrap_or_default();
+    let mem = amounts.memory.as_ref().map(|memory| size("memory", memory)).transpose()?.unwrap_or_default();
+    let disk = amounts.disk.as_ref().map(|disk| size("disk", disk)).transpose()?.unwrap_or_default();
+    Ok(Quantities::of(cpus, mem).with(&ResourceName::Disk, disk))
+}
+
+fn size(field: &str, text: &QuantityText) -> Result<Amount, String> {
+    quantity::parse_bytes_as_mib(&text.0).map_err(|error| format!("{field}: {error}"))
 }
 
 fn refuse(filters: Option<&Filters>) -> Option<Duration> {
@@ -94,6 +124,27 @@ mod tests {
                         Operation::launch(vec!["c".to_owned()]),
                     ],
                     refuse: Some(Duration::from_millis(2500)),
+                },
+            ),
+            (
+                json!({"accept": {"operations": [{"reserve": {"cpu": "500m"}}, {"create": {"id": "v", "size": "1Gi"}}, {}]}}),
+                OfferReply::Accept {
+                    operations: vec![
+                        Operation::new(OperationBody::Asked(Asked::Reserve(Quantities::of(
+                            Amount::from_thousandths(500),
+                            Amount::ZERO,
+                        )))),
+                        Operation::new(OperationBody::Asked(Asked::Create {
+                            id: "v".to_owned(),
+                            size: Amount::from_units(1024),
+                        })),
+                        Operation {
+                            id: None,
+                            body: Err("an operation is one of launch, reserve, unreserve, create and destroy: write one of them"
+                                .to_owned()),
+                        },
+                    ],
+                    refuse: None,
                 },
             ),
             (json!({}), OfferReply::Decline { refuse: None }),

@@ -67,7 +67,7 @@ pub use event::{
 pub use explain::WaitingTask;
 pub use ids::{AgentName, Connection, Epoch, ObjectKey, OfferId, Session, TaskId, Time, WriteId};
 pub use master::Master;
-pub use operations::{Body as OperationBody, LaunchBody, Operation, OperationState, OperationUpdate, Pool};
+pub use operations::{Asked, Body as OperationBody, LaunchBody, Operation, OperationState, OperationUpdate, Pool};
 pub use operator_objects::{
     AgentInMaintenance, AgentOrders, AgentUse, DrainOrder, FrameworkInMaintenance, MaintenanceObject, MaintenancePhase,
     MaintenanceRecord, MaintenanceTerms, RoleObject, RoleRecord, RoleTerms,

@@ -190,7 +190,10 @@ impl Master {
     /// Writes what an operation changes in objects, or says why it cannot be done.
     fn begin_operation(&mut self, acceptance: &mut Acceptance, id: Option<String>, body: &Body) -> Result<(), String> {
         let pool = &acceptance.pool;
-        let conversion = Conversion::of(body, Some(&pool.role))?;
+        let conversion = match body {
+            Body::Asked(asked) => Conversion::of(&asked.out_of(&pool.left, &pool.role)?, Some(&pool.role))?,
+            body => Conversion::of(body, Some(&pool.role))?,
+        };
         if !pool.left.contains(&conversion.before) {
             return Err(format!("{} does not contain {}", pool.left, conversion.before));
         }

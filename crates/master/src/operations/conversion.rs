@@ -30,7 +30,7 @@ impl Conversion {
             after,
         };
         match body {
-            Body::Launch(_) => Err("LAUNCH converts nothing".to_owned()),
+            Body::Launch(_) | Body::Asked(_) => Err(format!("{} converts nothing by itself", body.name())),
             Body::Reserve { source, resources } => {
                 reserve(source, resources, role)?;
                 let before =

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! acceptance.rs  offers are accepted: one operation after the other, on what is left of them; the rest is declined
+//! asked.rs       operations that name amounts only: which resources of the offers they mean
 //! conversion.rs  what an operation makes of what
 //! objects.rs     which Reservation objects it changes, and how
 //! feedback.rs    what became of an operation that its framework named
@@ -12,6 +13,7 @@
 //! ```
 
 mod acceptance;
+mod asked;
 mod conversion;
 mod feedback;
 mod objects;
@@ -19,6 +21,7 @@ mod operator;
 
 pub(crate) use acceptance::Acceptance;
 pub use acceptance::Pool;
+pub use asked::Asked;
 pub use feedback::{OperationState, OperationUpdate};
 pub(crate) use operator::OperatorTask;
 
@@ -46,6 +49,8 @@ pub enum Body {
         /// The resources as they are to be reserved.
         resources: ResourceBag,
     },
+    /// Something of which the offers' own resources say the rest.
+    Asked(Asked),
     /// Take the last reservation off.
     Unreserve(ResourceBag),
     /// Make persistent volumes of reserved disk.
@@ -98,6 +103,7 @@ impl Body {
         match self {
             Self::Launch(_) => "LAUNCH",
             Self::Reserve { .. } => "RESERVE",
+            Self::Asked(asked) => asked.name(),
             Self::Unreserve(_) => "UNRESERVE",
             Self::Create(_) => "CREATE",
             Self::Destroy(_) => "DESTROY",

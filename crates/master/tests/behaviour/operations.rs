@@ -3,10 +3,10 @@
 use crate::reservations::{external_in, reserved, role, volume};
 use crate::world::*;
 use proffer_master::{
-    Event, LaunchBody, OfferReply, Operation, OperationBody, TaskRequest, VolumeRequest, WriteOutcome,
+    Asked, Event, LaunchBody, OfferReply, Operation, OperationBody, TaskRequest, VolumeRequest, WriteOutcome,
 };
 use proffer_mesos_api::TaskState;
-use proffer_resources::{Amount, Resource, ResourceBag};
+use proffer_resources::{Amount, Quantities, Resource, ResourceBag, ResourceName};
 
 fn reserve(resource: Resource) -> Operation {
     Operation::new(OperationBody::Reserve { source: ResourceBag::new(), resources: resource.into() })
@@ -232,4 +232,31 @@ fn a_refined_reservation_lies_on_the_one_below() {
     let offer = world.newest_offer();
     accept(&mut world, &offer, vec![Operation::new(OperationBody::Unreserve(refined.into()))]);
     assert!(total(&world).contains(&reserved("cpus", 2, &["eng"]).into()));
+}
+
+#[test]
+fn people_name_amounts_and_volumes_and_the_offer_says_the_rest() {
+    let asked = |asked: Asked| Operation::new(OperationBody::Asked(asked));
+    let disk = Quantities::default().with(&ResourceName::Disk, Amount::from_units(100));
+    let size = Amount::from_units(100);
+    let mut world = offered();
+    let operations = vec![asked(Asked::Reserve(disk.clone())), asked(Asked::Create { id: "v".to_owned(), size })];
+    let log = accept(&mut world, "fw-1-1", operations);
+    assert!(log.iter().any(|line| line.contains("Accepted: RESERVE, CREATE carried out")), "{log:#?}");
+    for (operation, expected) in [
+        (
+            Asked::Create { id: "w".to_owned(), size },
+            "has not so much disk that is reserved for role eng: reserve it first",
+        ),
+        (Asked::Destroy { id: "w".to_owned() }, "volume \"w\" is not in the offer"),
+        (Asked::Unreserve(disk), "UNRESERVE: asks for disk:100, and of the offer only "),
+        (Asked::Reserve(Quantities::default()), "RESERVE: names no amount: write cpu, memory or disk"),
+    ] {
+        let offer = world.newest_offer();
+        let log = accept(&mut world, &offer, vec![asked(operation)]);
+        assert!(log.iter().any(|line| line.contains("Rejected") && line.contains(expected)), "{expected}: {log:#?}");
+    }
+    let offer = world.newest_offer();
+    let log = accept(&mut world, &offer, vec![asked(Asked::Destroy { id: "v".to_owned() })]);
+    assert!(log.contains(&"node1: destroy volume v of eng".to_owned()), "{log:#?}");
 }

@@ -1,6 +1,7 @@
 //! Reservation objects: made and deleted by people, and what is reserved by them.
 
 use crate::world::*;
+use proffer_master::OperationBody::{Create, Destroy, Reserve, Unreserve};
 use proffer_master::{
     Delivery, Event, FrameworkObject, ReservationPhase, SchedulerKind, TaskRequest, VolumeRequest, WriteOutcome,
 };
@@ -185,7 +186,6 @@ fn operators_reserve_and_destroy_over_the_api() {
             .filter(|line| line.starts_with("answer") || line.starts_with("create"))
             .collect::<Vec<_>>()
     };
-    use proffer_master::OperationBody::{Create, Destroy, Reserve, Unreserve};
     let disk = ResourceBag::from(reserved("disk", 100, &["eng"]));
     let reserve = Reserve { source: ResourceBag::new(), resources: disk.clone() };
     let log = operate(&mut world, reserve);

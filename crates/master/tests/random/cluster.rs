@@ -107,6 +107,45 @@ impl Cluster {
         cluster
     }
 
+    /// Somebody does something to a reservation.
+    fn reservation_step(&mut self, step: &Step) {
+        let agent = |number: u8| usize::from(number) % 3;
+        match step.clone() {
+            Step::Operate { offer, what, task } => {
+                let task = pick(task, self.tasks.keys().cloned()).map(|id| Operation::launch(vec![id.key.name]));
+                let operations = what.map(operation).map(Operation::new).into_iter().chain(task).collect();
+                self.reply(offer, OfferReply::Accept { operations, refuse: Some(Duration::ZERO) });
+            }
+            Step::Reserve { agent: number, what } => {
+                self.last_uid += 1;
+                let name = format!("r{}", self.last_uid);
+                let agent = self.agents[agent(number)].name.clone();
+                self.create_reservation(&name, &agent, bag_of(what));
+            }
+            Step::ChangeReservation { reservation, what } => {
+                if let Some(name) = pick(reservation, self.reservations.keys().cloned()) {
+                    self.change_reservation(&name, bag_of(what));
+                }
+            }
+            Step::DeleteReservation(number) => {
+                if let Some(name) = pick(number, self.reservations.keys().cloned()) {
+                    self.delete_reservation(&name, false);
+                }
+            }
+            Step::ForceDeleteReservation(number) => {
+                if let Some(name) = pick(number, self.reservations.keys().cloned()) {
+                    self.delete_reservation(&name, true);
+                }
+            }
+            Step::Operator { agent: number, what } => {
+                let agent = self.agents[agent(number)].name.clone();
+                let operation = operation(what);
+                self.event(Event::OperatorOperation { id: 1, agent, principal: None, operation });
+            }
+            other => self.fail(&format!("{other:?} is about no reservation")),
+        }
+    }
+
     pub(crate) fn step(&mut self, step: &Step) {
         self.trace.push(Trace::Step(step.clone()));
         let agent = |number: u8| usize::from(number) % 3;
@@ -153,37 +192,12 @@ impl Cluster {
                     self.event(Event::OfferDeleted(offer));
                 }
             }
-            Step::Operate { offer, what, task } => {
-                let task = pick(task, self.tasks.keys().cloned()).map(|id| Operation::launch(vec![id.key.name]));
-                let operations = what.map(operation).map(Operation::new).into_iter().chain(task).collect();
-                self.reply(offer, OfferReply::Accept { operations, refuse: Some(Duration::ZERO) });
-            }
-            Step::Reserve { agent: number, what } => {
-                self.last_uid += 1;
-                let name = format!("r{}", self.last_uid);
-                let agent = self.agents[agent(number)].name.clone();
-                self.create_reservation(&name, &agent, bag_of(what));
-            }
-            Step::ChangeReservation { reservation, what } => {
-                if let Some(name) = pick(reservation, self.reservations.keys().cloned()) {
-                    self.change_reservation(&name, bag_of(what));
-                }
-            }
-            Step::DeleteReservation(number) => {
-                if let Some(name) = pick(number, self.reservations.keys().cloned()) {
-                    self.delete_reservation(&name, false);
-                }
-            }
-            Step::ForceDeleteReservation(number) => {
-                if let Some(name) = pick(number, self.reservations.keys().cloned()) {
-                    self.delete_reservation(&name, true);
-                }
-            }
-            Step::Operator { agent: number, what } => {
-                let agent = self.agents[agent(number)].name.clone();
-                let operation = operation(what);
-                self.event(Event::OperatorOperation { id: 1, agent, principal: None, operation });
-            }
+            Step::Operate { .. }
+            | Step::Reserve { .. }
+            | Step::ChangeReservation { .. }
+            | Step::DeleteReservation(_)
+            | Step::ForceDeleteReservation(_)
+            | Step::Operator { .. } => self.reservation_step(step),
             Step::FinishWrite(ending) => self.finish_write(ending),
             Step::Settle => self.settle(),
             Step::AgentReads(number) => self.agent_reads(agent(number)),
@@ -653,7 +667,6 @@ impl Cluster {
             }
             Effect::WriteReservation(record) => self.write_reservation(*record),
             Effect::ReleaseReservation { name } => self.release_reservation(&name),
-            Effect::Answer { .. } => {}
             Effect::DeleteOffer(offer) => {
                 self.offers.remove(&offer);
             }
@@ -671,7 +684,8 @@ impl Cluster {
             | Effect::WriteMaintenance(_)
             | Effect::MarkAgentGone(_)
             | Effect::Tell(_)
-            | Effect::Outrun { .. } => {}
+            | Effect::Outrun { .. }
+            | Effect::Answer { .. } => {}
             Effect::WriteAgent(record) => {
                 let name = record.agent.clone();
                 let new = !self.agent_objects.contains_key(&name);
