@@ -280,6 +280,11 @@ impl AgentBooks {
         }
         usable_for_tasks(&self.free, role).to_resources()
     }
+
+    /// Cores, memory, disk and ports that it has for `role` at all.
+    pub(crate) fn flat_total(&self, role: &Role) -> Resources {
+        usable_for_tasks(&self.total, role).to_resources()
+    }
 }
 
 /// What of a bag a task of `role` may simply use: not volumes, nothing revocable.

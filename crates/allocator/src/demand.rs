@@ -1,8 +1,9 @@
 //! What one task asks for.
 
 use crate::agent::usable_for_tasks;
+use crate::volume::find_volume;
 use proffer_resources::quantity::format_mib;
-use proffer_resources::{Amount, Quantities, Ranges, ResourceBag, ResourceName, Resources, Role, Value};
+use proffer_resources::{Quantities, Ranges, ResourceBag, ResourceName, Resources, Role, Value};
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -26,6 +27,8 @@ pub struct Demand {
     pub resources: Resources,
     /// Ports.
     pub ports: PortRequest,
+    /// IDs of persistent volumes, each once and in order. They are used whole, whatever their size is.
+    pub volumes: Vec<String>,
 }
 
 /// A kind of resource.
@@ -96,7 +99,7 @@ impl Demand {
     }
 
     /// What a task of `role` is given out of `free`, its ports chosen; `None` if it does not fit. Of what is reserved for the
-    /// role is taken first, as others cannot use it anyway.
+    /// role is taken first, as others cannot use it anyway. The volumes it asks for are in it.
     #[must_use]
     pub fn carve(&self, free: &ResourceBag, role: &Role) -> Option<ResourceBag> {
         let usable = usable_for_tasks(free, role);
@@ -110,6 +113,9 @@ impl Demand {
             let ours = ResourceBag::from(resource.clone()).ranges(&ResourceName::Ports).intersection(&ports);
             ports = ports.difference(&ours);
             part.add_one(resource.clone().with_value(Value::Ranges(ours)));
+        }
+        for id in &self.volumes {
+            part.add_one(find_volume(free, id, role)?.clone());
         }
         Some(part)
     }
@@ -125,14 +131,15 @@ impl Demand {
         }
     }
 
-    /// Scalars and ports as something that has an order.
-    fn sort_key(&self) -> (Amount, Amount, Amount, u16, &[(u64, u64)]) {
+    /// All of it as something that has an order.
+    fn sort_key(&self) -> impl Ord + '_ {
         let Resources { cpus, mem, disk, .. } = self.resources;
-        match &self.ports {
-            PortRequest::None => (cpus, mem, disk, 0, &[]),
-            PortRequest::Count(count) => (cpus, mem, disk, *count, &[]),
-            PortRequest::Numbers(numbers) => (cpus, mem, disk, 0, numbers.as_pairs()),
-        }
+        let (count, numbers): (u16, &[(u64, u64)]) = match &self.ports {
+            PortRequest::None => (0, &[]),
+            PortRequest::Count(count) => (*count, &[]),
+            PortRequest::Numbers(numbers) => (0, numbers.as_pairs()),
+        };
+        (cpus, mem, disk, count, numbers, &self.volumes)
     }
 }
 
@@ -152,7 +159,16 @@ impl Demand {
     /// A demand in canonical form.
     #[must_use]
     pub fn new(resources: &Resources, ports: PortRequest) -> Self {
-        Self { resources: resources.without_ports(), ports: ports.canonical() }
+        Self { resources: resources.without_ports(), ports: ports.canonical(), volumes: Vec::new() }
+    }
+
+    /// The same and the volumes of these IDs.
+    #[must_use]
+    pub fn with_volumes(mut self, ids: impl IntoIterator<Item = String>) -> Self {
+        self.volumes.extend(ids);
+        self.volumes.sort();
+        self.volumes.dedup();
+        self
     }
 }
 
@@ -169,7 +185,7 @@ impl Ord for Demand {
 }
 
 impl fmt::Display for Demand {
-    /// `8 cpu and 64Mi memory`, `1 cpu, 64Mi memory and 2 ports`.
+    /// `8 cpu and 64Mi memory`, `1 cpu, 64Mi memory and 2 ports`, `1 cpu and volume "data"`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts: Vec<String> = [Kind::Cpus, Kind::Mem, Kind::Disk]
             .into_iter()
@@ -182,6 +198,7 @@ impl fmt::Display for Demand {
             PortRequest::Count(count) => parts.push(format!("{count} ports")),
             PortRequest::Numbers(numbers) => parts.push(format!("ports {numbers}")),
         }
+        parts.extend(self.volumes.iter().map(|id| format!("volume {id:?}")));
         match parts.as_slice() {
             [] => f.write_str("nothing"),
             [one] => f.write_str(one),
@@ -193,6 +210,7 @@ impl fmt::Display for Demand {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proffer_resources::Amount;
 
     fn demand(cpus: u64, mem: u64, ports: PortRequest) -> Demand {
         Demand::new(&Resources::of(Amount::from_thousandths(cpus), Amount::from_units(mem)), ports)
@@ -207,6 +225,10 @@ mod tests {
             (demand(1000, 0, PortRequest::Count(1)), "1 cpu and 1 port"),
             (demand(1000, 32, numbers), "1 cpu, 32Mi memory and ports [31000-31001]"),
             (demand(0, 0, PortRequest::None), "nothing"),
+            (
+                demand(1000, 0, PortRequest::None).with_volumes(["w".to_owned(), "v".to_owned(), "w".to_owned()]),
+                "1 cpu, volume \"v\" and volume \"w\"",
+            ),
         ] {
             assert_eq!(demand.to_string(), text);
         }

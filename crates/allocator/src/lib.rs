@@ -46,6 +46,7 @@ mod settings;
 mod share;
 mod time;
 mod unplaced;
+mod volume;
 
 pub use agent::{AgentBooks, AgentInfo, AgentMode, Unavailability};
 pub use allocator::{Allocator, Name};
@@ -65,3 +66,4 @@ pub use settings::{Settings, Sorter};
 pub use share::{Share, Weight};
 pub use time::Time;
 pub use unplaced::{Unplaced, Unusable};
+pub use volume::VolumeLack;

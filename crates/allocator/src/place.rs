@@ -28,6 +28,10 @@ pub enum Verdict {
     Busy(Vec<Kind>),
     /// The agent does not have so much at all of these kinds.
     TooSmall(Vec<Kind>),
+    /// The agent has no volume of this ID for the role.
+    NoVolume(String),
+    /// The agent has it, and it is held or offered and not shared.
+    VolumeHeld(String),
     /// It would fit, but quota keeps it back.
     KeptBack(Withheld),
 }
@@ -102,12 +106,18 @@ impl<A: Name, F: Name> Allocator<A, F> {
     #[must_use]
     pub fn verdict(&self, demand: &Demand, whose: For<'_, F>, agent: &A) -> Verdict {
         let Some(books) = self.agent(agent).filter(|books| usable(books).is_ok()) else { return Verdict::NotReady };
-        let total = books.total.allocatable_to(whose.role).to_resources();
+        if let Some(id) = demand.volume_missing(&books.total, whose.role) {
+            return Verdict::NoVolume(id.to_owned());
+        }
+        let total = books.flat_total(whose.role);
         if !demand.fits(&total) {
             return Verdict::TooSmall(demand.lacking(&total));
         }
         if books.is_overcommitted() {
             return Verdict::Overcommitted;
+        }
+        if let Some(id) = demand.volume_missing(books.free(), whose.role) {
+            return Verdict::VolumeHeld(id.to_owned());
         }
         let short = demand.lacking(&books.flat_free(whose.role));
         if !short.is_empty() {
@@ -146,11 +156,12 @@ impl<A: Name, F: Name> Allocator<A, F> {
     /// What the task is given on an agent; `Err(None)` if it does not fit, `Err(Some)` if quota forbids it.
     fn take(&self, demand: &Demand, whose: For<'_, F>, books: &AgentBooks) -> Result<ResourceBag, Option<Withheld>> {
         // Cores first: they say no most often, and working out the free ports costs an allocation.
-        let surely_short = books.free_is_plain() && books.plain_free().cpus < demand.resources.cpus;
+        let plain = books.free_is_plain();
+        let surely_short = plain && (books.plain_free().cpus < demand.resources.cpus || !demand.volumes.is_empty());
         if !books.is_ready() || surely_short {
             return Err(None);
         }
-        let given = if books.free_is_plain() {
+        let given = if plain {
             ResourceBag::from(&demand.take_from(&books.free().to_resources()).ok_or(None)?)
         } else {
             demand.carve(books.free(), whose.role).ok_or(None)?

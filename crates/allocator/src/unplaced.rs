@@ -1,7 +1,7 @@
 //! Why a task waits, in a sentence.
 
 use crate::gate::usable;
-use crate::{AgentBooks, Allocator, Demand, For, Kind, Name, PortRequest, Verdict, Withheld};
+use crate::{AgentBooks, Allocator, Demand, For, Kind, Name, PortRequest, Verdict, VolumeLack, Withheld};
 use proffer_resources::{Quantities, Resources};
 use std::fmt;
 
@@ -39,6 +39,13 @@ pub enum Unplaced<A> {
         /// Agents that cannot be used now.
         unusable: Unusable,
     },
+    /// It asks for a persistent volume, and cannot be where that is.
+    Volume {
+        /// The volume's ID.
+        id: String,
+        /// Why not.
+        lack: VolumeLack<A>,
+    },
     /// It would fit, but quota keeps it back: of a role, or what is kept free for others.
     KeptBack(Withheld),
     /// It fits by now.
@@ -56,6 +63,7 @@ impl<A> Unplaced<A> {
             Self::Busy { .. } => 3,
             Self::Fits => 4,
             Self::KeptBack(_) => 5,
+            Self::Volume { .. } => 6,
         }
     }
 }
@@ -86,6 +94,7 @@ impl<A: fmt::Display> fmt::Display for Unplaced<A> {
                 }
                 also_unusable(f, *unusable)
             }
+            Self::Volume { id, lack } => write!(f, "volume {id:?} {lack}"),
             Self::KeptBack(Withheld::Quota(role)) => {
                 write!(
                     f,
@@ -174,7 +183,10 @@ impl<A: Name, F: Name> Allocator<A, F> {
         if unusable.all() == self.agent_numbers.len() {
             return Unplaced::NoneReady { unusable };
         }
-        let by_total = |books: &AgentBooks| books.total().allocatable_to(whose.role).to_resources();
+        if let Some(why) = self.explain_volumes(demand, whose) {
+            return why;
+        }
+        let by_total = |books: &AgentBooks| books.flat_total(whose.role);
         if !self.agents().any(|(_, books)| demand.fits(&by_total(books))) {
             let kind = self.scarcest(demand, |_| true, by_total);
             let largest = self.most_of(kind, |_| true, by_total);
