@@ -21,7 +21,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
-use proffer_crds::{Agent, AllocationRole, Framework, Maintenance, Offer, Task};
+use proffer_crds::{Agent, AllocationRole, Framework, Maintenance, Offer, Reservation, Task};
 use proffer_master::{Epoch, Event, MasterConfig};
 use rustls::ServerConfig;
 use serde_json::json;
@@ -165,6 +165,7 @@ async fn lead(
         fresh_list::<Framework>(registry, &client),
         fresh_list::<Task>(registry, &client),
         fresh_list::<Agent>(registry, &client),
+        fresh_list::<Reservation>(registry, &client),
         fresh_list::<Offer>(registry, &client),
         fresh_list::<AllocationRole>(registry, &client),
         fresh_list::<Maintenance>(registry, &client),
@@ -274,6 +275,7 @@ fn start_watches(args: &RunArguments, client: &Client, registry: &Arc<Registry>,
     watches.start::<Task>(client, Api::all(client.clone()), None);
     watches.start::<Offer>(client, Api::all(client.clone()), None);
     watches.start::<Agent>(client, Api::all(client.clone()), None);
+    watches.start::<Reservation>(client, Api::all(client.clone()), None);
     watches.start::<AllocationRole>(client, Api::all(client.clone()), None);
     watches.start::<Maintenance>(client, Api::all(client.clone()), None);
     watches.start::<Node>(client, Api::all(client.clone()), None);

@@ -17,6 +17,7 @@ mod maintenance;
 mod manifests;
 mod offer;
 mod quantity;
+mod reservation;
 mod task;
 
 pub use agent::{Agent, AgentMode, AgentSpec, AgentStatus, DrainSpec, SlotStatus};
@@ -38,9 +39,13 @@ pub use offer::{
     OfferPhase, OfferReply, OfferResources, OfferSpec, OfferStatus, OfferTerms, ReservedAmounts,
 };
 pub use quantity::QuantityText;
+pub use reservation::{
+    RefinedReservation, Reservation, ReservationLabel, ReservationPhase, ReservationSpec, ReservationStatus,
+    ReservationTask, ReservedResources, ReservedVolume,
+};
 pub use task::{
     Command, EnvironmentVariable, FrameworkReference, KillPolicy, Placement, PortRequest, ResourceRequest, Task,
-    TaskAgent, TaskLimits, TaskSpec, TaskState, TaskStatus, TaskTimes,
+    TaskAgent, TaskLimits, TaskSpec, TaskState, TaskStatus, TaskTimes, TaskVolume,
 };
 
 /// The schema of a message in Mesos' JSON: an object whose fields Mesos defines.
@@ -54,3 +59,6 @@ pub const GROUP: &str = "proffer.dev";
 pub const VERSION: &str = "v1alpha1";
 /// Finalizer by which the controller ends a deleted task's processes before the object goes.
 pub const TASK_FINALIZER: &str = "proffer.dev/kill";
+/// Finalizer by which the controller gives a deleted reservation's resources back, and has its volumes removed, before the
+/// object goes.
+pub const RESERVATION_FINALIZER: &str = "proffer.dev/unreserve";

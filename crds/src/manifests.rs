@@ -1,6 +1,6 @@
 //! The kinds as custom resource definitions, ready to be applied.
 
-use crate::{Agent, AllocationRole, Framework, Maintenance, Offer, Task};
+use crate::{Agent, AllocationRole, Framework, Maintenance, Offer, Reservation, Task};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
@@ -8,8 +8,15 @@ use serde_json::{Value, json};
 /// Every kind's definition, in the order in which they are written.
 #[must_use]
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    let mut definitions =
-        vec![Agent::crd(), AllocationRole::crd(), Framework::crd(), Maintenance::crd(), Offer::crd(), Task::crd()];
+    let mut definitions = vec![
+        Agent::crd(),
+        AllocationRole::crd(),
+        Framework::crd(),
+        Maintenance::crd(),
+        Offer::crd(),
+        Reservation::crd(),
+        Task::crd(),
+    ];
     for definition in &mut definitions {
         // Without their definitions, all objects would go; uninstalling a chart must not do that.
         definition

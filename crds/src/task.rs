@@ -56,6 +56,11 @@ pub struct TaskSpec {
     #[schemars(length(min = 1, max = 32))]
     #[x_kube(validation = Rule::new("self.matches('^([a-z_][a-z0-9_-]*|[0-9]+)$')").message("user is a name of lower-case letters, digits, - and _, or a number: write nobody or 65534"))]
     pub user: Option<String>,
+    /// Persistent volumes of Reservations for its role, or for one above it. It goes where they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = Rule::new("self.all(one, self.exists_one(other, other.id == one.id))").message("two volumes have the same id: write each once"))]
+    pub volumes: Vec<TaskVolume>,
     /// How it is ended.
     #[serde(default)]
     pub kill_policy: KillPolicy,
@@ -83,6 +88,23 @@ pub struct Placement {
     pub master_epoch: i64,
     /// When it was placed, RFC 3339 with microseconds.
     pub at: String,
+}
+
+/// A persistent volume of a task.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskVolume {
+    /// ID of the volume in its Reservation.
+    #[schemars(length(min = 1, max = 253))]
+    pub id: String,
+    /// Where the task finds it, below its sandbox; where the Reservation says, if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = Rule::new("!self.startsWith('/') && !self.endsWith('/') && !self.contains('//') && !self.matches('(^|/)[.][.]?(/|$)')").message("path is one below the sandbox, without . and ..: write data or var/data"))]
+    pub path: Option<String>,
+    /// Whether the task may only read it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
 }
 
 /// Names a Framework of the same namespace.

@@ -4,7 +4,7 @@
 
 use proffer_crds::{
     Agent, AllocationRole, Delivery, Framework, FrameworkSpec, Maintenance, MaintenanceReply, Offer, OfferPhase,
-    QuantityText, Strategy, Task, TaskState, definitions, manifests,
+    QuantityText, Reservation, ReservationPhase, Strategy, Task, TaskState, definitions, manifests,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -56,6 +56,14 @@ status:
     assert_eq!(task.spec.resources.cpu, QuantityText::from("1"));
     assert_eq!(task.spec.limits.as_ref().unwrap().cpu, Some(QuantityText::from("2.5")));
     assert_eq!(task.status.unwrap().state, TaskState::Failed);
+}
+
+#[test]
+fn a_task_may_use_volumes() {
+    let task: Task = round_trip(
+        "apiVersion: proffer.dev/v1alpha1\nkind: Task\nmetadata: {name: w}\nspec:\n  frameworkRef: {name: first}\n  command: {value: ls}\n  volumes: [{id: data}, {id: logs, path: var/log, readOnly: true}]\n",
+    );
+    assert_eq!((task.spec.volumes[0].path.as_deref(), task.spec.volumes[1].read_only), (None, true));
 }
 
 #[test]
@@ -135,6 +143,34 @@ status:
     );
     assert!(!maintenance.spec.started);
     assert_eq!(maintenance.status.unwrap().agents[0].frameworks[0].reply, MaintenanceReply::Asked);
+}
+
+#[test]
+fn a_reservation_survives() {
+    let reservation: Reservation = round_trip(
+        r"
+apiVersion: proffer.dev/v1alpha1
+kind: Reservation
+metadata: {name: db}
+spec:
+  agent: node1
+  role: eng/db
+  refines: [{role: eng, static: true}]
+  principal: dba
+  labels: [{key: team, value: storage}, {key: team}]
+  resources: {cpu: 1.5, memory: 512Mi, gpus: 1, ports: '[31000-31005]', custom: {slots: 4}}
+  volumes: [{id: data, size: 1Gi}, {id: logs, size: 64Mi, containerPath: var/log, shared: true, readOnly: true}]
+status: {phase: Reserved, masterEpoch: 3, tasks: [{namespace: shop, name: one}]}
+",
+    );
+    let resources = reservation.spec.resources.unwrap();
+    assert_eq!(resources.custom["slots"], QuantityText::from("4"));
+    assert!(reservation.spec.volumes[1].shared && !reservation.spec.volumes[0].shared);
+    assert_eq!(reservation.status.unwrap().phase, ReservationPhase::Reserved);
+    let least: Reservation = round_trip(
+        "apiVersion: proffer.dev/v1alpha1\nkind: Reservation\nmetadata: {name: db}\nspec: {agent: node1, role: eng, volumes: [{id: v, size: 1Gi}]}\n",
+    );
+    assert_eq!(least.spec.volumes[0].container_path, None);
 }
 
 #[test]

@@ -4,6 +4,8 @@ pub mod agent;
 pub mod framework;
 pub mod maintenance;
 pub mod offer;
+pub mod reservation;
+pub mod reserved;
 pub mod role;
 pub mod stream;
 pub mod task;

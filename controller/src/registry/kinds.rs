@@ -1,12 +1,12 @@
 //! The kinds that the registry keeps, and what each tells the leader.
 
 use super::shelf::{Change, Entry, Shelf, object_key, uid_of};
-use super::{Followed, Heard, Shelves, Turned, agent, framework, maintenance, offer, role, task};
+use super::{Followed, Heard, Shelves, Turned, agent, framework, maintenance, offer, reservation, role, task};
 use crate::registry::Guarded;
 use crate::slots;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{Api, Client, Resource};
-use proffer_crds::{Agent, AllocationRole, Framework, Maintenance, Offer, Task};
+use proffer_crds::{Agent, AllocationRole, Framework, Maintenance, Offer, Reservation, Task};
 use proffer_master::{AgentName, Epoch, Event, NoticeAbout, OfferId};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
@@ -263,6 +263,33 @@ impl Kind for Maintenance {
             Change::Applied(entry) => vec![Heard::Event(maintenance::applied(entry))],
             Change::Deleted(entry) => vec![Heard::Event(maintenance::deleted(entry))],
         }
+    }
+}
+
+impl Kind for Reservation {
+    const NAME: &'static str = "reservations";
+
+    fn within(client: &Client, _: &str) -> Api<Guarded<Self>> {
+        Api::all(client.clone())
+    }
+
+    fn shelf(shelves: &Shelves) -> &Shelf<Self> {
+        &shelves.reservations
+    }
+
+    fn shelf_mut(shelves: &mut Shelves) -> &mut Shelf<Self> {
+        &mut shelves.reservations
+    }
+
+    fn epoch(&self) -> Option<i64> {
+        self.status.as_ref()?.master_epoch
+    }
+
+    fn heard(change: &Change<Self>, _: Epoch) -> Vec<Heard> {
+        vec![Heard::Event(match change {
+            Change::Applied(entry) => reservation::applied(entry),
+            Change::Deleted(entry) => reservation::deleted(entry),
+        })]
     }
 }
 

@@ -16,6 +16,7 @@ mod guard;
 mod kinds;
 mod maintenance;
 mod offer;
+mod reservation;
 mod role;
 mod shelf;
 mod task;
@@ -28,7 +29,7 @@ pub use shelf::{Change, Entry, Relist, Shelf};
 pub use watch::{FreshListError, Watches, fresh_list};
 
 use k8s_openapi::api::core::v1::{Node, Pod};
-use proffer_crds::{Agent, AllocationRole, Framework, Maintenance, Offer, Task};
+use proffer_crds::{Agent, AllocationRole, Framework, Maintenance, Offer, Reservation, Task};
 use proffer_master::{Epoch, Event, NoticeAbout, ObjectKey, OfferId, TaskId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,6 +68,7 @@ pub struct Shelves {
     pub(super) tasks: Shelf<Task>,
     pub(super) offers: Shelf<Offer>,
     pub(super) agents: Shelf<Agent>,
+    pub(super) reservations: Shelf<Reservation>,
     pub(super) roles: Shelf<AllocationRole>,
     pub(super) maintenance: Shelf<Maintenance>,
     pub(super) nodes: Shelf<Node>,
@@ -199,6 +201,7 @@ impl Registry {
         tell_all::<Framework>(&shelves, &sink);
         tell_all::<AllocationRole>(&shelves, &sink);
         tell_all::<Agent>(&shelves, &sink);
+        tell_all::<Reservation>(&shelves, &sink);
         tell_all::<Maintenance>(&shelves, &sink);
         tell_all::<Pod>(&shelves, &sink);
         tell_all::<Task>(&shelves, &sink);

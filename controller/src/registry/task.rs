@@ -1,10 +1,10 @@
 //! Task objects to the master's events. What the schema lets through or somebody forced past it is judged here, once.
 
 use super::shelf::{Entry, object_key, uid_of};
-use crate::records;
+use crate::records::{self, reserved};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use proffer_crds::{PortRequest as ObjectPorts, QuantityText, TASK_FINALIZER, Task, TaskSpec};
-use proffer_master::{Command, Event, PortRequest, TaskId, TaskObject, TaskRequest, task_request};
+use proffer_crds::{PortRequest as ObjectPorts, QuantityText, TASK_FINALIZER, Task, TaskSpec, TaskVolume};
+use proffer_master::{Command, Event, PortRequest, TaskId, TaskObject, TaskRequest, VolumeRequest, task_request};
 use proffer_resources::quantity::{self, QuantityError};
 use proffer_resources::{Amount, Ranges, Resources, Role};
 use std::time::Duration;
@@ -132,7 +132,7 @@ pub(super) fn request(spec: &TaskSpec) -> Result<TaskRequest, String> {
             &spec.resources.memory,
         )?,
         ports: ports(spec.resources.ports.as_ref())?,
-        volumes: Vec::new(),
+        volumes: volumes(&spec.volumes)?,
         kill_grace: grace(spec.kill_policy.grace_period_seconds)?,
         resources,
     })
@@ -179,6 +179,31 @@ fn ports(request: Option<&ObjectPorts>) -> Result<PortRequest, String> {
         }
         _ => Err("resources.ports: ask for ports in one way: either count: 2 or numbers: [31000, 31001]".to_owned()),
     }
+}
+
+/// The volumes that a task uses. One that says no path is found at its ID.
+fn volumes(written: &[TaskVolume]) -> Result<Vec<VolumeRequest>, String> {
+    let mut all: Vec<VolumeRequest> = Vec::with_capacity(written.len());
+    for volume in written {
+        let id = volume.id.as_str();
+        let container_path = volume.path.clone().unwrap_or_else(|| id.to_owned());
+        reserved::path(&container_path).map_err(|problem| format!("volume {id:?}: {problem}"))?;
+        for other in &all {
+            if other.id == id {
+                return Err(format!("volumes has {id:?} twice: write each once"));
+            }
+            let below = |one: &str, above: &str| one.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'));
+            let (one, another) = (&*container_path, &*other.container_path);
+            if one == another || below(one, another) || below(another, one) {
+                return Err(format!(
+                    "volumes {:?} and {id:?} are in each other's way, at {another:?} and {one:?}: write paths apart",
+                    other.id
+                ));
+            }
+        }
+        all.push(VolumeRequest { id: id.to_owned(), container_path, read_only: volume.read_only });
+    }
+    Ok(all)
 }
 
 fn grace(seconds: i32) -> Result<Duration, String> {

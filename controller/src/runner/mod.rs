@@ -289,14 +289,17 @@ impl Runner {
                     tracing::error!(%agent, write = write.0, "a message waits for a write that is not under way: dropped");
                 }
             }
-            Effect::CreateReservation { write, .. }
-            | Effect::ChangeReservation { write, .. }
-            | Effect::DeleteReservation { write, .. } => {
-                let outcome = WriteOutcome::Refused("this controller keeps no Reservations".to_owned());
-                self.handle(Event::Written { write, outcome });
+            Effect::CreateReservation { write, reservation } => {
+                self.write(Op::CreateReservation { write, reservation });
             }
-            // Without Reservations, none is told anything; and no operator asks.
-            Effect::WriteReservation(_) | Effect::ReleaseReservation { .. } | Effect::Answer { .. } => {}
+            Effect::ChangeReservation { write, name, uid, resources } => {
+                self.write(Op::ChangeReservation { write, name, uid, resources });
+            }
+            Effect::DeleteReservation { write, name, uid } => self.write(Op::DeleteReservation { write, name, uid }),
+            Effect::WriteReservation(record) => self.write(Op::Reservation(record)),
+            Effect::ReleaseReservation { name } => self.write(Op::ReleaseReservation(name)),
+            // No operator asks yet.
+            Effect::Answer { .. } => {}
             Effect::Outrun { epoch, .. } => drop(self.outrun.send_replace(epoch)),
             Effect::Disconnect { session, why, .. } => self.links.disconnect(session, &why),
             Effect::Tell(notice) => self.notices.tell(notice),
@@ -309,7 +312,10 @@ fn write_of(effect: &Effect) -> Option<WriteId> {
         Effect::WriteTask { write, .. }
         | Effect::CreateTask { write, .. }
         | Effect::WriteFrameworkSpec { write, .. }
-        | Effect::CreateOffer { write, .. } => Some(*write),
+        | Effect::CreateOffer { write, .. }
+        | Effect::CreateReservation { write, .. }
+        | Effect::ChangeReservation { write, .. }
+        | Effect::DeleteReservation { write, .. } => Some(*write),
         _ => None,
     }
 }

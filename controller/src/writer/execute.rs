@@ -61,6 +61,17 @@ impl Executor {
             }
             Op::CloseOffer { offer, end, message } => ("offer", vec![], self.close_offer(&offer, end, &message).await),
             Op::DeleteOffer(offer) => ("offer-delete", vec![], self.delete_offer(&offer).await),
+            Op::CreateReservation { write, reservation } => {
+                ("reservation-create", vec![write], self.create_reservation(&reservation).await)
+            }
+            Op::ChangeReservation { write, name, uid, resources } => {
+                ("reservation-change", vec![write], self.change_reservation(&name, &uid, &resources).await)
+            }
+            Op::DeleteReservation { write, name, uid } => {
+                ("reservation-delete", vec![write], self.delete_reservation(&name, &uid).await)
+            }
+            Op::Reservation(record) => ("reservation", vec![], self.reservation_status(&record).await),
+            Op::ReleaseReservation(name) => ("reservation-release", vec![], self.release_reservation(&name).await),
             Op::Framework(record) => ("framework", vec![], self.framework_status(&record).await),
             Op::Agent(record) => ("agent", vec![], self.agent_status(&record).await),
             Op::Role(record) => ("role", vec![], self.role_status(&record).await),

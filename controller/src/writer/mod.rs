@@ -18,6 +18,7 @@ mod notices;
 mod offer;
 mod pool;
 mod queue;
+mod reservation;
 mod status;
 mod task;
 

@@ -4,10 +4,11 @@ use crate::clock::Boot;
 use crate::registry::Entry;
 use proffer_crds::Task;
 use proffer_master::{
-    AgentName, AgentRecord, Epoch, FrameworkRecord, FrameworkSpecRecord, MaintenanceRecord, NewTask, ObjectKey,
-    OfferEnd, OfferId, OfferRecord, RoleRecord, TaskId, TaskRecord, WriteId,
+    AgentName, AgentRecord, Epoch, FrameworkRecord, FrameworkSpecRecord, MaintenanceRecord, NewReservation, NewTask,
+    ObjectKey, OfferEnd, OfferId, OfferRecord, ReservationRecord, RoleRecord, TaskId, TaskRecord, WriteId,
 };
 use proffer_mesos_api::TaskState;
+use proffer_resources::ResourceBag;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +84,37 @@ pub enum Op {
     },
     /// An offer's object away.
     DeleteOffer(OfferId),
+    /// A new reservation.
+    CreateReservation {
+        /// The write that this is the answer to.
+        write: WriteId,
+        /// The reservation.
+        reservation: Box<NewReservation>,
+    },
+    /// Something else for a reservation to ask for.
+    ChangeReservation {
+        /// The write that this is the answer to.
+        write: WriteId,
+        /// Its name.
+        name: String,
+        /// Its UID.
+        uid: String,
+        /// All that it is to ask for.
+        resources: ResourceBag,
+    },
+    /// A reservation's object away.
+    DeleteReservation {
+        /// The write that this is the answer to.
+        write: WriteId,
+        /// Its name.
+        name: String,
+        /// Its UID.
+        uid: String,
+    },
+    /// A reservation's status, and the finalizer before it.
+    Reservation(Box<ReservationRecord>),
+    /// The finalizer off a reservation.
+    ReleaseReservation(String),
     /// A framework's status.
     Framework(Box<FrameworkRecord>),
     /// An agent's status.
@@ -117,6 +149,8 @@ pub enum Subject {
     Framework(ObjectKey),
     /// An Agent.
     Agent(String),
+    /// A Reservation.
+    Reservation(String),
     /// An `AllocationRole`.
     Role(String),
     /// A Maintenance.
@@ -136,6 +170,11 @@ impl Op {
             Self::FrameworkSpec { spec, .. } => Subject::Framework(spec.key.clone()),
             Self::CreateOffer { offer, .. } => Subject::Offer(offer.id.0.clone()),
             Self::CloseOffer { offer, .. } | Self::DeleteOffer(offer) => Subject::Offer(offer.0.clone()),
+            Self::CreateReservation { reservation, .. } => Subject::Reservation(reservation.name.clone()),
+            Self::ChangeReservation { name, .. }
+            | Self::DeleteReservation { name, .. }
+            | Self::ReleaseReservation(name) => Subject::Reservation(name.clone()),
+            Self::Reservation(record) => Subject::Reservation(record.name.clone()),
             Self::Framework(record) => Subject::Framework(record.key.clone()),
             Self::Agent(record) => Subject::Agent(record.agent.0.clone()),
             Self::Role(record) => Subject::Role(record.name.clone()),
@@ -152,7 +191,10 @@ impl Op {
             Self::CreateTask { .. }
             | Self::FrameworkSpec { .. }
             | Self::CreateOffer { .. }
-            | Self::MarkAgentGone(_) => true,
+            | Self::MarkAgentGone(_)
+            | Self::CreateReservation { .. }
+            | Self::ChangeReservation { .. }
+            | Self::DeleteReservation { .. } => true,
             _ => false,
         }
     }
@@ -360,6 +402,10 @@ fn merge(waiting: &mut VecDeque<Op>, op: Op) {
         Op::Maintenance(record) => {
             waiting.retain(|known| !matches!(known, Op::Maintenance(_)));
             waiting.push_back(Op::Maintenance(record));
+        }
+        Op::Reservation(record) => {
+            waiting.retain(|known| !matches!(known, Op::Reservation(_)));
+            waiting.push_back(Op::Reservation(record));
         }
         Op::DeleteOffer(offer) => {
             waiting.retain(|known| !matches!(known, Op::CloseOffer { .. } | Op::DeleteOffer(_)));

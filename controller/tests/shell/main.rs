@@ -10,6 +10,7 @@ mod files;
 mod link;
 mod listener;
 mod operator;
+mod reservations;
 mod scheduler;
 mod watching;
 mod writing;

@@ -103,7 +103,8 @@ fn is_volume(resource: &Resource, id: &str) -> bool {
 
 impl Demand {
     /// The first volume that a task of `role` asks for and `bag` does not have.
-    pub(crate) fn volume_missing(&self, bag: &ResourceBag, role: &Role) -> Option<&str> {
+    #[must_use]
+    pub fn volume_missing(&self, bag: &ResourceBag, role: &Role) -> Option<&str> {
         self.volumes.iter().map(String::as_str).find(|id| find_volume(bag, id, role).is_none())
     }
 }

@@ -148,6 +148,17 @@ fn what_is_wrong_is_told_with_the_value_and_what_to_write() {
             json!("Root User"),
             "user \"Root User\" is neither a name of lower-case letters, digits, - and _, nor a number: write nobody or 65534",
         ),
+        ("/volumes", json!([{"id": "v"}, {"id": "v", "path": "w"}]), "volumes has \"v\" twice: write each once"),
+        (
+            "/volumes",
+            json!([{"id": "v", "path": "../up"}]),
+            "volume \"v\": \"../up\" is no path below the sandbox: write one without . and .., such as data",
+        ),
+        (
+            "/volumes",
+            json!([{"id": "v", "path": "data"}, {"id": "w", "path": "data/w"}]),
+            "volumes \"v\" and \"w\" are in each other's way, at \"data\" and \"data/w\": write paths apart",
+        ),
         (
             "/killPolicy",
             json!({"gracePeriodSeconds": -1}),
@@ -157,6 +168,18 @@ fn what_is_wrong_is_told_with_the_value_and_what_to_write() {
         let told = task(object(&spec_with(pointer, value))).request.unwrap_err();
         assert_eq!(told, expected, "{pointer}");
     }
+}
+
+#[test]
+fn a_volume_without_a_path_is_found_at_its_id() {
+    let volumes = json!([{"id": "v"}, {"id": "w", "path": "var/w", "readOnly": true}]);
+    let request = task(object(&spec_with("/volumes", volumes))).request.unwrap();
+    let volume = |id: &str, path: &str, read_only| proffer_master::VolumeRequest {
+        id: id.to_owned(),
+        container_path: path.to_owned(),
+        read_only,
+    };
+    assert_eq!(request.volumes, [volume("v", "v", false), volume("w", "var/w", true)]);
 }
 
 #[test]

@@ -206,6 +206,7 @@ mod tests {
                 volumes: Vec::new(),
                 resources: Resources::of(Amount::from_thousandths(500), Amount::from_units(64)),
                 ports: PortRequest::Numbers(Ranges::span(31_000, 31_001)),
+                volumes: Vec::new(),
                 cpu_limit: None,
                 mem_limit: Some(Amount::from_units(128)),
                 kill_grace: Duration::from_millis(1_500),
