@@ -4,6 +4,7 @@
 
 use crate::effect::Effect;
 use crate::ending::Ending;
+use crate::event::StatusUpdate;
 use crate::ids::{AgentName, TaskId};
 use crate::master::Master;
 use crate::operator_objects::{AgentOrders, AgentUse};
@@ -104,6 +105,16 @@ impl Master {
         let marks_gone = known.orders.drain.is_some_and(|order| order.mark_gone);
         let state = if marks_gone { TaskState::GoneByOperator } else { TaskState::Killed };
         (state, self.why_emptied(agent))
+    }
+
+    /// An update as its framework is to be told it: of a task that was killed because its agent is to be empty, why.
+    pub(crate) fn as_emptied(&self, agent: &AgentName, mut update: StatusUpdate) -> StatusUpdate {
+        let kill = self.tasks.get(&update.task).and_then(|task| task.placed()).and_then(|placed| placed.kill);
+        if kill == Some(KillCause::Draining) && update.state == TaskState::Killed {
+            (update.state, update.message) = self.end_on_emptied(agent);
+            update.reason = Some(Reason::AgentDraining);
+        }
+        update
     }
 
     /// Why nothing may run on an agent, for people.

@@ -1,8 +1,8 @@
 //! Frameworks are asked to leave agents in time (Mesos: `INVERSE_OFFERS`). A framework that takes Offer objects gets an
-//! Offer without resources, which it accepts or declines.
+//! Offer without resources, which it accepts or declines; others are asked over their streams (`stream/inverse.rs`).
 
 use crate::effect::Effect;
-use crate::event::{Delivery, OfferReply, SchedulerKind, WriteOutcome};
+use crate::event::{Delivery, OfferReply, WriteOutcome};
 use crate::ids::{AgentName, ObjectKey, OfferId, WriteId};
 use crate::master::Master;
 use crate::record::{OfferEnd, OfferRecord};
@@ -12,7 +12,7 @@ use proffer_allocator::{InverseReply, MAX_REFUSE};
 use proffer_resources::ResourceBag;
 use std::collections::BTreeMap;
 
-/// The inverse offers that have an object.
+/// The inverse offers that wait for an answer, and those whose object is still there.
 pub(crate) type InverseOffers = BTreeMap<OfferId, InverseOffer>;
 
 /// An inverse offer.
@@ -22,6 +22,8 @@ pub(crate) struct InverseOffer {
     framework: ObjectKey,
     /// Which agent is to be left.
     agent: AgentName,
+    /// How it reached the framework.
+    delivery: Delivery,
     /// The write that creates its object, while it is under way.
     creation: Option<WriteId>,
     /// How it ended, with a message, if it did.
@@ -34,15 +36,23 @@ impl Master {
         for asked in self.allocator.inverse_offers(self.now) {
             let key = asked.framework;
             // The built-in scheduler has no other place in mind for its tasks: they go on until the maintenance starts.
-            if !self.frameworks.get(&key).is_some_and(|framework| takes_objects(framework.scheduler())) {
-                continue;
-            }
+            let Some(delivery) = self.delivery_to(&key) else { continue };
             let Some(uid) = self.frameworks.get(&key).and_then(|framework| framework.uid().map(str::to_owned)) else {
                 continue;
             };
             self.last_offer += 1;
             let name = format!("{}-{:x}-{}", key.name, self.config.epoch.0, self.last_offer);
             let id = OfferId(ObjectKey::new(key.namespace.clone(), name));
+            if delivery == Delivery::Stream {
+                if self.inverse_offer_over_stream(&id, &key, &asked.agent, asked.unavailability) {
+                    let offer =
+                        InverseOffer { framework: key, agent: asked.agent, delivery, creation: None, end: None };
+                    self.maintenance.inverse_offers.insert(id, offer);
+                } else {
+                    self.allocator.forget_inverse_offer(&asked.agent, &key);
+                }
+                continue;
+            }
             let record = OfferRecord {
                 id: id.clone(),
                 framework: key.clone(),
@@ -59,7 +69,7 @@ impl Master {
             let write = self.new_write();
             self.writes.insert(write, Write::InverseOffer(id.clone()));
             self.push(Effect::CreateOffer { write, offer: Box::new(record) });
-            let offer = InverseOffer { framework: key, agent: asked.agent, creation: Some(write), end: None };
+            let offer = InverseOffer { framework: key, agent: asked.agent, delivery, creation: Some(write), end: None };
             self.maintenance.inverse_offers.insert(id, offer);
         }
         let left: Vec<OfferId> = self
@@ -79,6 +89,12 @@ impl Master {
         let about =
             |offer: &InverseOffer| offer.end.is_none() && offer.framework == *framework && offer.agent == *agent;
         self.maintenance.inverse_offers.values().any(about)
+    }
+
+    /// Whether an ID is that of a framework's inverse offer that waits for an answer.
+    pub(crate) fn is_inverse_offer_of(&self, id: &OfferId, framework: &ObjectKey) -> bool {
+        let offer = self.maintenance.inverse_offers.get(id);
+        offer.is_some_and(|offer| offer.end.is_none() && offer.framework == *framework)
     }
 
     /// The reply to an inverse offer. `false` if the offer is none.
@@ -131,11 +147,13 @@ impl Master {
         }
     }
 
-    /// Takes back the inverse offers about some agents.
-    pub(crate) fn rescind_inverse_offers(&mut self, about: impl Fn(&AgentName) -> bool, why: &str) {
+    /// Takes back the inverse offers to some frameworks about some agents.
+    pub(crate) fn rescind_inverse_offers(&mut self, which: impl Fn(&ObjectKey, &AgentName) -> bool, why: &str) {
         let offers = self.maintenance.inverse_offers.iter();
-        let offers: Vec<OfferId> =
-            offers.filter(|(_, offer)| offer.end.is_none() && about(&offer.agent)).map(|(id, _)| id.clone()).collect();
+        let offers: Vec<OfferId> = offers
+            .filter(|(_, offer)| offer.end.is_none() && which(&offer.framework, &offer.agent))
+            .map(|(id, _)| id.clone())
+            .collect();
         for id in offers {
             self.end_inverse_offer(&id, OfferEnd::Rescinded, why.to_owned());
         }
@@ -147,8 +165,12 @@ impl Master {
         let offers: Vec<OfferId> =
             offers.filter(|(_, offer)| offer.framework == *framework).map(|(id, _)| id.clone()).collect();
         for id in offers {
+            let objects =
+                self.maintenance.inverse_offers.get(&id).is_some_and(|offer| offer.delivery == Delivery::Objects);
             self.inverse_offer_deleted(&id);
-            self.push(Effect::DeleteOffer(id));
+            if objects {
+                self.push(Effect::DeleteOffer(id));
+            }
         }
     }
 
@@ -168,6 +190,15 @@ impl Master {
             let (agent, key) = (offer.agent.clone(), offer.framework.clone());
             self.allocator.forget_inverse_offer(&agent, &key);
         }
+        if let Some(offer) = self.maintenance.inverse_offers.get(id).filter(|offer| offer.delivery == Delivery::Stream)
+        {
+            let key = offer.framework.clone();
+            self.maintenance.inverse_offers.remove(id);
+            if end == OfferEnd::Rescinded {
+                self.rescind_inverse_over_stream(id, &key);
+            }
+            return;
+        }
         // An object that may not be there yet is closed once it is.
         if self.maintenance.inverse_offers.get(id).is_some_and(|offer| offer.creation.is_none()) {
             self.close_inverse_offer(id, end, message);
@@ -183,8 +214,4 @@ impl Master {
         let tasks = self.agents.get(agent).map(|known| &known.tasks);
         tasks.into_iter().flatten().filter_map(|id| self.tasks.get(id)).any(|task| task.framework == *framework)
     }
-}
-
-fn takes_objects(scheduler: Option<SchedulerKind>) -> bool {
-    scheduler == Some(SchedulerKind::External(Delivery::Objects))
 }

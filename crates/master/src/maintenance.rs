@@ -136,7 +136,7 @@ impl Master {
         for offer in self.offers_of(agent) {
             self.rescind(&offer, format!("the maintenance of agent {agent} was planned anew"));
         }
-        self.rescind_inverse_offers(|of| of == agent, "the maintenance was planned anew");
+        self.rescind_inverse_offers(|_, of| of == agent, "the maintenance was planned anew");
     }
 
     /// What maintenance asks of frameworks, or tells in statuses, may have changed.

@@ -38,6 +38,7 @@ impl Master {
 
     /// Enters an update of a connected agent; `held` is what the agent says the task holds.
     pub(crate) fn take_update(&mut self, agent: &AgentName, update: StatusUpdate, held: Option<ResourceBag>) {
+        let update = self.as_emptied(agent, update);
         let id = update.task.clone();
         let addressee = self.addressee(agent, &id);
         if matches!(addressee, Addressee::Unplaced) && self.tasks.get(&id).is_some_and(|task| !task.is_waiting()) {

@@ -67,13 +67,18 @@ impl Master {
                     self.acknowledge_operation(&key, &acknowledge.operation_id.value, &acknowledge.uuid);
                 }
             }
-            // No executor would get the message, and nobody makes inverse offers.
-            Type::Message
-            | Type::AcceptInverseOffers
-            | Type::DeclineInverseOffers
-            | Type::Subscribe
-            | Type::UpdateFramework
-            | Type::Unknown => {}
+            Type::AcceptInverseOffers => {
+                if let Some(accept) = call.accept_inverse_offers {
+                    self.answer_inverse_offers(&key, &accept.inverse_offer_ids, accept.filters.as_ref(), true);
+                }
+            }
+            Type::DeclineInverseOffers => {
+                if let Some(decline) = call.decline_inverse_offers {
+                    self.answer_inverse_offers(&key, &decline.inverse_offer_ids, decline.filters.as_ref(), false);
+                }
+            }
+            // No executor would get the message.
+            Type::Message | Type::Subscribe | Type::UpdateFramework | Type::Unknown => {}
         }
     }
 

@@ -14,6 +14,7 @@ mod accept;
 mod calls;
 mod describe;
 mod failover;
+mod inverse;
 mod launch;
 mod names;
 mod offers;

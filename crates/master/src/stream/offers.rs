@@ -42,6 +42,7 @@ impl Master {
             }),
             resources: to_v1(&record.resources, Some(&record.role), refined),
             attributes: attributes(&record.attributes),
+            unavailability: record.unavailability.map(super::inverse::to_v1),
             allocation_info: Some(v1::resource::AllocationInfo { role: Some(record.role.as_str().to_owned()) }),
             ..v1::Offer::default()
         };
@@ -89,6 +90,7 @@ impl Master {
 
     /// Takes all offers of a framework back.
     pub(crate) fn take_offers_back(&mut self, key: &ObjectKey, why: &str) {
+        self.rescind_inverse_offers(|framework, _| framework == key, why);
         for offer in self.offers_to(key) {
             self.rescind(&offer, why.to_owned());
         }
