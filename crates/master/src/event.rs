@@ -176,6 +176,8 @@ pub enum Event {
         connection: Connection,
         /// The call, validated as far as that needs no state.
         call: Box<Call>,
+        /// Operations of an ACCEPT, by their place in it, that the framework's principal may not do, each with why not.
+        denied: Vec<(usize, String)>,
     },
     /// A subscribed framework calls `UPDATE_FRAMEWORK`. The answer is [`crate::Effect::AnswerUpdate`].
     UpdateFramework {

@@ -185,7 +185,7 @@ impl Master {
             Event::Pong { agent, session } => self.heard_from(&agent, session),
             Event::Subscribe(subscription) => self.subscribe(*subscription),
             Event::Unsubscribed(connection) => self.unsubscribed(connection),
-            Event::Call { connection, call } => self.scheduler_call(connection, *call),
+            Event::Call { connection, call, denied } => self.scheduler_call(connection, *call, &denied),
             Event::UpdateFramework { connection, asked, update } => self.update_framework(connection, asked, *update),
             Event::Written { write, outcome } => self.written(write, outcome),
             Event::Recovered => self.recovered(),

@@ -3,6 +3,8 @@
 //! The checks, their order and their words are those of a Mesos master (its `http.cpp`, `Master::Http::scheduler`). What
 //! passes them goes to the master's loop; a call is answered without waiting for it, as in Mesos.
 
+mod rights;
+
 use super::Master;
 use super::answer::{answer, not_allowed, text};
 use super::encoding::Encoding;
@@ -153,7 +155,9 @@ impl Asked {
             };
             return self.update(connection, update).await;
         }
-        self.send(Event::Call { connection, call: Box::new(call) }).await?;
+        let denied =
+            rights::denied(&self.master.access, &self.caller, &call).await.map_err(IntoResponse::into_response)?;
+        self.send(Event::Call { connection, call: Box::new(call), denied }).await?;
         Ok(StatusCode::ACCEPTED.into_response())
     }
 

@@ -198,3 +198,42 @@ async fn what_cannot_be_launched_is_told() {
     scheduler.call(&world, decline(0.0)).await;
     assert_ne!(scheduler.offers().await[0]["id"], next[0]["id"], "without a filter it is offered at once");
 }
+
+#[tokio::test]
+async fn what_the_principal_may_not_do_is_told_and_the_rest_is_done() {
+    let mut world = World::new().await;
+    let mut agent = world.agent("node1", Vec::new()).await;
+    let user = "system:serviceaccount:team-a:scheduler";
+    let info_of = |name: &str| {
+        let user = UserInfo { username: Some(name.to_owned()), ..UserInfo::default() };
+        TokenReviewStatus { authenticated: Some(true), user: Some(user), ..TokenReviewStatus::default() }
+    };
+    world.server.token("t1", info_of(user));
+    world.authorization = "Bearer t1".to_owned();
+
+    let mut refused = world.open(&info()).await;
+    let error = refused.expect("ERROR").await["error"]["message"].clone();
+    let expected = format!("{user} may not create frameworks of group proffer.dev in namespace team-a");
+    assert!(error.as_str().unwrap().contains(&expected), "{error}");
+
+    world.server.grant(user, "create frameworks", "team-a");
+    // A refusal is believed for a second.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let mut scheduler = world.subscribe(&info()).await;
+    let framework = world.object("frameworks", |_| true).await;
+    assert_eq!(framework["metadata"]["namespace"], "team-a");
+    let offer = scheduler.offers().await.remove(0);
+    let mut denied = accept(&offer, &[task("t", &offer)]);
+    denied["accept"]["filters"] = json!({"refuse_seconds": 0.0});
+    scheduler.call(&world, denied).await;
+    let told = scheduler.update().await;
+    assert_eq!((&told["state"], &told["reason"]), (&json!("TASK_ERROR"), &json!("REASON_TASK_UNAUTHORIZED")));
+    let message = told["message"].as_str().unwrap();
+    assert!(message.starts_with(&format!("Not authorized to launch tasks: {user} may not create tasks")), "{message}");
+
+    world.server.grant(user, "create tasks", "team-a");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let offer = scheduler.offers().await.remove(0);
+    scheduler.call(&world, accept(&offer, &[task("t", &offer)])).await;
+    assert_eq!(launch(&mut agent).await.task_id, world.object("tasks", |_| true).await["metadata"]["uid"]);
+}

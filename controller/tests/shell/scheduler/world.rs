@@ -28,6 +28,8 @@ const EPOCH: Epoch = Epoch(5);
 pub(super) struct World {
     pub(super) served: Served,
     pub(super) server: ApiServer,
+    /// What schedulers send as `Authorization`; nothing if empty.
+    pub(super) authorization: String,
     inbox: Inbox,
     _tasks: JoinSet<()>,
 }
@@ -91,7 +93,8 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(http, listener));
-        Self { served: Served::at(replica, me, registry, address), server, inbox, _tasks: tasks }
+        let served = Served::at(replica, me, registry, address);
+        Self { served, server, authorization: String::new(), inbox, _tasks: tasks }
     }
 
     /// An agent with four cores and 4 GiB in its slot.
@@ -134,6 +137,7 @@ impl World {
     pub(super) async fn post(&self, stream_id: Option<&str>, call: &Value) -> Answer {
         let mut headers = vec![("Content-Type", "application/json"), ("Accept", "application/json")];
         headers.extend(stream_id.map(|id| ("Mesos-Stream-Id", id)));
+        headers.extend(self.credentials());
         self.served.ask("POST", "/api/v1/scheduler", &headers, call.to_string().as_bytes()).await
     }
 
@@ -156,8 +160,13 @@ impl World {
         if !info["id"].is_null() {
             call["framework_id"] = info["id"].clone();
         }
-        let headers = [("Content-Type", "application/json"), ("Accept", "application/json")];
+        let mut headers = vec![("Content-Type", "application/json"), ("Accept", "application/json")];
+        headers.extend(self.credentials());
         self.served.stream("/api/v1/scheduler", &headers, call.to_string().as_bytes()).await
+    }
+
+    fn credentials(&self) -> Option<(&str, &str)> {
+        (!self.authorization.is_empty()).then_some(("Authorization", self.authorization.as_str()))
     }
 
     /// The only object of a kind, once there is one that `found` likes.

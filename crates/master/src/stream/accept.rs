@@ -20,13 +20,20 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 impl Master {
-    /// A framework accepts offers.
-    pub(crate) fn accept(&mut self, key: &ObjectKey, accept: Accept) {
+    /// A framework accepts offers. What its principal may not do is told, and the rest is done.
+    pub(crate) fn accept(&mut self, key: &ObjectKey, accept: Accept, denied: &[(usize, String)]) {
         let Accept { offer_ids, operations, filters } = accept;
         match self.offers_accepted(key, &offer_ids) {
             Ok((offers, role)) => {
-                let operations = operations.into_iter().filter_map(|one| self.operation(key, one, &role)).collect();
-                self.accept_offers(key, &offers, operations, refuse_time(filters.as_ref()));
+                let mut allowed = Vec::new();
+                for (index, operation) in operations.into_iter().enumerate() {
+                    match denied.iter().find(|(denied, _)| *denied == index) {
+                        None => allowed.extend(self.operation(key, operation, &role)),
+                        Some((_, why)) => self.refuse_operation(key, &operation, why),
+                    }
+                }
+
+                self.accept_offers(key, &offers, allowed, refuse_time(filters.as_ref()));
             }
             Err(error) => self.refuse_acceptance(key, &offer_ids, operations, &error),
         }
@@ -92,6 +99,18 @@ impl Master {
                 let message = format!("Operation attempted with invalid offers: {error}");
                 self.drop_operation(key, &operation, None, message);
             }
+        }
+    }
+
+    /// An operation that the framework's principal may not do.
+    fn refuse_operation(&mut self, key: &ObjectKey, operation: &v1::offer::Operation, why: &str) {
+        match launched_by(operation) {
+            Some(tasks) => {
+                for info in tasks {
+                    self.tell_refused(key, info, V1State::TaskError, Reason::TaskUnauthorized, why);
+                }
+            }
+            None => self.drop_operation(key, operation, None, why.to_owned()),
         }
     }
 

@@ -15,13 +15,13 @@ use std::time::Duration;
 
 impl Master {
     /// A subscribed framework calls. A call that came over a stream by which it is not subscribed any more is dropped.
-    pub(crate) fn scheduler_call(&mut self, connection: Connection, call: Call) {
+    pub(crate) fn scheduler_call(&mut self, connection: Connection, call: Call, denied: &[(usize, String)]) {
         let Some(key) = self.streams.connections.get(&connection).cloned() else { return };
         match call.r#type() {
             Type::Teardown => self.complete_framework(&key, "its scheduler tore it down".to_owned()),
             Type::Accept => {
                 if let Some(accept) = call.accept {
-                    self.accept(&key, accept);
+                    self.accept(&key, accept, denied);
                 }
             }
             Type::Decline => {
