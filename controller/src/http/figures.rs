@@ -118,8 +118,8 @@ pub(super) fn figures(master: &Master, view: &View<'_>, leads: bool) -> BTreeMap
     set("slaves_connected", agents(Membership::Registered));
     set("slaves_disconnected", 0.0);
     set("slaves_unreachable", agents(Membership::Unreachable));
-    let active = double(view.frameworks.iter().filter(|framework| framework.active).count());
-    let inactive = double(view.frameworks.len()) - active;
+    let active = double(view.frameworks_that_go_on().filter(|framework| framework.active).count());
+    let inactive = double(view.frameworks_that_go_on().count()) - active;
     set("frameworks_active", active);
     set("frameworks_connected", active);
     set("frameworks_inactive", inactive);

@@ -196,9 +196,13 @@ fn whole_state(out: &mut ObjectWriter<'_>, master: &Master, view: &View<'_>) {
         view.agents_that_are(Membership::Registered).for_each(|one| out.object(|out| state::agent(out, one)));
     });
     recovered(out, view, None);
-    out.array("frameworks", |out| view.frameworks.iter().for_each(|one| out.object(|out| state::framework(out, one))));
-    // A framework that is over has no object any more.
-    out.array("completed_frameworks", |_| {});
+    out.array("frameworks", |out| {
+        view.frameworks_that_go_on().for_each(|one| out.object(|out| state::framework(out, one)));
+    });
+    // Only what subscribed has an object when it is over.
+    out.array("completed_frameworks", |out| {
+        view.frameworks_that_are_over().for_each(|one| out.object(|out| state::framework(out, one)));
+    });
     out.array("orphan_tasks", |_| {});
     out.array("unregistered_frameworks", |_| {});
 }
@@ -225,13 +229,15 @@ fn slaves(out: &mut ObjectWriter<'_>, view: &View<'_>, only: Option<&str>) {
 }
 
 fn frameworks(out: &mut ObjectWriter<'_>, view: &View<'_>, only: Option<&str>) {
-    out.array("frameworks", |out| {
-        view.frameworks
-            .iter()
-            .filter(|framework| only.is_none_or(|id| framework.id == id))
-            .for_each(|one| out.object(|out| state::framework(out, one)));
-    });
-    out.array("completed_frameworks", |_| {});
+    let mut list = |name: &str, frameworks: &mut dyn Iterator<Item = &FrameworkView<'_>>| {
+        out.array(name, |out| {
+            frameworks
+                .filter(|framework| only.is_none_or(|id| framework.id == id))
+                .for_each(|one| out.object(|out| state::framework(out, one)));
+        });
+    };
+    list("frameworks", &mut view.frameworks_that_go_on());
+    list("completed_frameworks", &mut view.frameworks_that_are_over());
     out.array("unregistered_frameworks", |_| {});
 }
 
@@ -295,7 +301,7 @@ fn summary(out: &mut ObjectWriter<'_>, master: &Master, view: &View<'_>) {
         }
     });
     out.array("frameworks", |out| {
-        for framework in &view.frameworks {
+        for framework in view.frameworks_that_go_on() {
             out.object(|out| {
                 state::framework_summary(out, framework);
                 by_framework.remove(framework.id).unwrap_or_default().write(out, "slave_ids");

@@ -4,8 +4,9 @@
 //! Proffer does not have: no executors, nothing reserved, no GPUs.
 
 use super::view::{AGENT_CAPABILITIES, AGENT_PORT, AgentView, ByRole, FrameworkView, OfferView, TaskView};
-use proffer_mesos_api::json::{ArrayWriter, ObjectWriter, ValueWriter};
+use proffer_mesos_api::json::{self, ArrayWriter, ObjectWriter, ValueWriter};
 use proffer_resources::Resources;
+use serde_json::Value;
 
 /// Resources as Mesos' model has them: the four scalars always, ports if there are any.
 pub(super) fn resources(out: ValueWriter<'_>, resources: &Resources) {
@@ -72,10 +73,10 @@ fn allocated_full(out: &mut ArrayWriter<'_>, allocated: &ByRole<'_>) {
 /// A task.
 pub(super) fn task(out: &mut ObjectWriter<'_>, framework: &FrameworkView<'_>, task: &TaskView<'_>) {
     out.string("id", task.id);
-    out.string("name", task.id);
+    out.string("name", task.name);
     out.string("framework_id", framework.id);
     // A command task has no executor of its own, for which Mesos writes an empty ID.
-    out.string("executor_id", "");
+    out.string("executor_id", task.executor().unwrap_or_default());
     out.string("slave_id", &task.agent.id);
     out.string("state", task.state.as_mesos());
     resources(out.value("resources"), &task.resources);
@@ -95,6 +96,30 @@ pub(super) fn task(out: &mut ObjectWriter<'_>, framework: &FrameworkView<'_>, ta
     });
     if let Some(user) = &task.object.spec.user {
         out.string("user", user);
+    }
+    if let Some(labels) = task.said("labels").and_then(|labels| labels.get("labels")) {
+        value(out.value("labels"), labels);
+    }
+    for name in ["discovery", "container", "health_check"] {
+        if let Some(said) = task.said(name) {
+            value(out.value(name), said);
+        }
+    }
+}
+
+/// JSON as it is.
+fn value(out: ValueWriter<'_>, json: &Value) {
+    match json {
+        Value::Null => out.null(),
+        Value::Bool(json) => out.bool(*json),
+        Value::String(json) => out.string(json),
+        Value::Number(json) => match (json.as_u64(), json.as_i64()) {
+            (Some(json), _) => out.unsigned(json),
+            (_, Some(json)) => out.signed(json),
+            _ => out.double(json.as_f64().unwrap_or_default()),
+        },
+        Value::Array(json) => out.array(|out| json.iter().for_each(|one| value(out.value(), one))),
+        Value::Object(json) => out.object(|out| json.iter().for_each(|(name, one)| value(out.value(name), one))),
     }
 }
 
@@ -119,12 +144,12 @@ fn container_status(out: &mut ObjectWriter<'_>, task: &TaskView<'_>) {
 /// What `/state-summary` also has of a framework.
 pub(super) fn framework_summary(out: &mut ObjectWriter<'_>, framework: &FrameworkView<'_>) {
     out.string("id", framework.id);
-    out.string("name", framework.name);
+    out.string("name", &framework.info.name);
     resources(out.value("used_resources"), &framework.used.total());
     resources(out.value("offered_resources"), &framework.offered.total());
     out.array("capabilities", |out| framework.capabilities().for_each(|name| out.string(name)));
-    out.string("hostname", "");
-    out.string("webui_url", "");
+    out.string("hostname", framework.info.hostname());
+    out.string("webui_url", framework.info.webui_url());
     out.bool("active", framework.active);
     out.bool("connected", framework.active);
     out.bool("recovered", false);
@@ -133,15 +158,16 @@ pub(super) fn framework_summary(out: &mut ObjectWriter<'_>, framework: &Framewor
 /// A framework with everything of it.
 pub(super) fn framework(out: &mut ObjectWriter<'_>, framework: &FrameworkView<'_>) {
     framework_summary(out, framework);
-    // Tasks run as nobody unless they say otherwise.
-    out.string("user", "nobody");
-    out.double("failover_timeout", 0.0);
-    // Agents checkpoint every task.
-    out.bool("checkpoint", true);
+    out.string("user", &framework.info.user);
+    out.double("failover_timeout", framework.info.failover_timeout());
+    out.bool("checkpoint", framework.info.checkpoint());
     out.double("registered_time", framework.registered);
-    out.double("unregistered_time", 0.0);
+    out.double("unregistered_time", framework.unregistered);
+    if let Some(principal) = &framework.info.principal {
+        out.string("principal", principal);
+    }
     resources(out.value("resources"), &framework.used.total().plus(&framework.offered.total()));
-    out.array("roles", |out| framework.object.spec.roles.iter().for_each(|role| out.string(role)));
+    out.array("roles", |out| framework.roles().iter().for_each(|role| out.string(role)));
     out.array("tasks", |out| framework.live_tasks().for_each(|one| out.object(|out| task(out, framework, one))));
     out.array("unreachable_tasks", |out| {
         framework.unreachable_tasks().for_each(|one| out.object(|out| task(out, framework, one)));
@@ -151,7 +177,13 @@ pub(super) fn framework(out: &mut ObjectWriter<'_>, framework: &FrameworkView<'_
     });
     out.array("offers", |out| framework.offers.iter().for_each(|one| out.object(|out| offer(out, framework, one))));
     out.array("executors", |_| {});
-    out.object("offer_constraints", |_| {});
+    if let Some(labels) = &framework.info.labels {
+        out.array("labels", |out| labels.labels.iter().for_each(|label| json::write(label, out.value())));
+    }
+    match &framework.object.spec.offer_constraints {
+        Some(constraints) => value(out.value("offer_constraints"), constraints),
+        None => out.object("offer_constraints", |_| {}),
+    }
 }
 
 fn offer(out: &mut ObjectWriter<'_>, framework: &FrameworkView<'_>, offer: &OfferView<'_>) {

@@ -121,4 +121,13 @@ impl Fields<'_, '_> {
             Self::Protobuf(out) => messages.for_each(|message| out.bytes(number, &encode(&message))),
         }
     }
+
+    /// A message that is built, if there is one.
+    pub(super) fn one<M: Described>(&mut self, Field(name, number): Field, message: Option<M>) {
+        let Some(message) = message else { return };
+        match self {
+            Self::Json(out) => json::write(&message, out.value(name)),
+            Self::Protobuf(out) => out.bytes(number, &encode(&message)),
+        }
+    }
 }

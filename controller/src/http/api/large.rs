@@ -54,9 +54,8 @@ fn executors(out: &mut Fields<'_, '_>) {
 }
 
 fn frameworks(out: &mut Fields<'_, '_>, view: &View<'_>) {
-    out.built(Field("frameworks", 1), view.frameworks.iter().map(messages::framework));
-    // A framework that is over has no object any more.
-    out.built(Field("completed_frameworks", 2), std::iter::empty::<master::response::get_frameworks::Framework>());
+    out.built(Field("frameworks", 1), view.frameworks_that_go_on().map(messages::framework));
+    out.built(Field("completed_frameworks", 2), view.frameworks_that_are_over().map(messages::framework));
 }
 
 fn agents(out: &mut Fields<'_, '_>, view: &View<'_>) {
@@ -78,9 +77,12 @@ fn tasks(out: &mut Fields<'_, '_>, view: &View<'_>) {
 
 /// The same as [`messages::task`], which the tests hold it to.
 pub(super) fn task(out: &mut Fields<'_, '_>, framework: &FrameworkView<'_>, task: &TaskView<'_>) {
-    out.string(Field("name", 1), task.id);
+    out.string(Field("name", 1), task.name);
     out.id(Field("task_id", 2), task.id);
     out.id(Field("framework_id", 3), framework.id);
+    if let Some(executor) = task.executor() {
+        out.id(Field("executor_id", 4), executor);
+    }
     out.id(Field("agent_id", 5), &task.agent.id);
     out.value(Field("state", 6), state_value(task.state.into()));
     if task.held().is_some() {
@@ -96,6 +98,11 @@ pub(super) fn task(out: &mut Fields<'_, '_>, framework: &FrameworkView<'_>, task
         out.string(Field("user", 14), user);
     }
     limits(out, task);
+    out.one(Field("labels", 11), messages::said::<v1::Labels>(task, "labels"));
+    out.one(Field("discovery", 12), messages::said::<v1::DiscoveryInfo>(task, "discovery"));
+    out.one(Field("container", 13), messages::said::<v1::ContainerInfo>(task, "container"));
+    out.one(Field("health_check", 15), messages::said::<v1::HealthCheck>(task, "health_check"));
+    out.one(Field("kill_policy", 16), messages::said::<v1::KillPolicy>(task, "kill_policy"));
 }
 
 fn state_value(state: v1::TaskState) -> (&'static str, i32) {
@@ -132,7 +139,7 @@ fn status(out: &mut Fields<'_, '_>, task: &TaskView<'_>, status: &Status<'_>) {
         out.value(Field("reason", 10), (reason.as_str_name(), reason.into()));
     }
     out.id(Field("agent_id", 5), &task.agent.id);
-    out.id(Field("executor_id", 7), task.id);
+    out.id(Field("executor_id", 7), task.executor().unwrap_or(task.id));
     out.double(Field("timestamp", 6), status.timestamp);
     out.message(Field("container_status", 13), |out| {
         out.id(Field("container_id", 4), task.container);

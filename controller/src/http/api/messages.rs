@@ -3,8 +3,8 @@
 use super::super::view::{AGENT_CAPABILITIES, AGENT_PORT, AgentView, ByRole, FrameworkView, OfferView, TaskView};
 use proffer_mesos_api::files::FileInfo;
 use proffer_mesos_api::v1::master::response::{get_agents, get_frameworks};
-use proffer_mesos_api::v1::{self, agent_info, framework_info, network_info, resource, task_status, value};
-use proffer_mesos_api::{TaskState, json};
+use proffer_mesos_api::v1::{self, agent_info, network_info, resource, task_status, value};
+use proffer_mesos_api::{Described, TaskState, json};
 use proffer_resources::{Amount, Ranges, Resources};
 use serde_json::Value;
 
@@ -97,15 +97,36 @@ fn held(task: &TaskView<'_>, role: &str) -> Option<Vec<v1::Resource>> {
     listed.iter().map(resource).collect()
 }
 
+/// A message that an object has in Mesos' JSON. The master wrote it, so it can be read.
+fn message<M: Described>(json: &Value) -> Option<M> {
+    json::decode(json.to_string().as_bytes()).ok()
+}
+
+/// What a task's scheduler said of it.
+pub(super) fn said<M: Described>(task: &TaskView<'_>, name: &str) -> Option<M> {
+    task.said(name).and_then(message)
+}
+
+/// An executor's ID. A task without one of its own has its own ID for it.
+fn executor_id(id: &str) -> v1::ExecutorId {
+    v1::ExecutorId { value: id.to_owned() }
+}
+
 /// A task.
 pub(super) fn task(framework: &FrameworkView<'_>, task: &TaskView<'_>) -> v1::Task {
     let statuses: Vec<v1::TaskStatus> = statuses(task).map(|one| status(task, &one)).collect();
     v1::Task {
-        name: task.id.to_owned(),
+        name: task.name.to_owned(),
         task_id: v1::TaskId { value: task.id.to_owned() },
         framework_id: framework_id(framework.id),
+        executor_id: task.executor().map(executor_id),
         agent_id: agent_id(&task.agent.id),
         state: v1::TaskState::from(task.state).into(),
+        labels: said(task, "labels"),
+        discovery: said(task, "discovery"),
+        container: said(task, "container").map(Box::new),
+        health_check: said(task, "health_check"),
+        kill_policy: said(task, "kill_policy"),
         resources: task_resources(framework, task),
         status_update_state: statuses.last().map(|status| status.state),
         statuses,
@@ -175,7 +196,7 @@ fn status(task: &TaskView<'_>, status: &Status<'_>) -> v1::TaskStatus {
         source: Some(status.source.into()),
         reason: status.reason.map(i32::from),
         agent_id: Some(agent_id(&task.agent.id)),
-        executor_id: Some(v1::ExecutorId { value: task.id.to_owned() }),
+        executor_id: Some(executor_id(task.executor().unwrap_or(task.id))),
         timestamp: Some(status.timestamp),
         container_status: Some(container_status(task)),
         ..v1::TaskStatus::default()
@@ -204,30 +225,19 @@ pub(super) fn protocol(address: &str) -> network_info::Protocol {
 
 /// A framework, with its offers.
 pub(super) fn framework(framework: &FrameworkView<'_>) -> get_frameworks::Framework {
-    let capability = |name| framework_info::Capability {
-        r#type: framework_info::capability::Type::from_str_name(name).map(i32::from),
-    };
+    let constraints = framework.object.spec.offer_constraints.as_ref().and_then(message);
     get_frameworks::Framework {
-        framework_info: v1::FrameworkInfo {
-            user: "nobody".to_owned(),
-            name: framework.name.to_owned(),
-            id: Some(framework_id(framework.id)),
-            failover_timeout: Some(0.0),
-            checkpoint: Some(true),
-            roles: framework.object.spec.roles.clone(),
-            hostname: Some(String::new()),
-            capabilities: framework.capabilities().map(capability).collect(),
-            ..v1::FrameworkInfo::default()
-        },
+        framework_info: framework.info.clone(),
         active: framework.active,
         connected: framework.active,
         recovered: false,
         registered_time: Some(time(framework.registered)),
         reregistered_time: Some(time(framework.registered)),
+        unregistered_time: (framework.unregistered > 0.0).then(|| time(framework.unregistered)),
         offers: framework.offers.iter().map(|one| offer(framework, one)).collect(),
         allocated_resources: allocated(&framework.used),
         offered_resources: allocated(&framework.offered),
-        offer_constraints: Some(v1::scheduler::OfferConstraints::default()),
+        offer_constraints: Some(constraints.unwrap_or_default()),
         ..get_frameworks::Framework::default()
     }
 }

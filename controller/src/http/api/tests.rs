@@ -82,6 +82,19 @@ fn a_task_is_the_same_written_straight_and_built() {
         &json!({"role": "eng/a"}),
         &status("Running", &json!({"role": "eng/a", "held": held, "times": {"running": running}})),
     )]);
+    let mut launched = task("object-name", &json!({}), &json!(null));
+    launched["spec"]["placement"] = json!({
+        "agent": {"name": "n", "id": "a"}, "containerId": "c", "role": "eng", "masterEpoch": 1,
+        "at": "2026-11-22T15:41:00.000000Z",
+    });
+    launched["spec"]["taskInfo"] = json!({
+        "name": "web", "task_id": {"value": "web.1"}, "agent_id": {"value": "a"},
+        "executor": {"executor_id": {"value": "e"}},
+        "labels": {"labels": [{"key": "tier", "value": "front"}]},
+        "discovery": {"visibility": "CLUSTER", "name": "web"},
+        "kill_policy": {"grace_period": {"nanoseconds": 5_000_000_000_i64}},
+    });
+    let tasks = tasks.chain([launched]);
     let tasks: Vec<_> = tasks.map(entry).collect();
     let count = tasks.len();
     let objects = Everything { frameworks: vec![entry(framework())], tasks, ..Everything::default() };
@@ -109,7 +122,12 @@ fn a_task_is_the_same_written_straight_and_built() {
             one.id
         );
         let bytes = message(Encoding::Protobuf, |out| large::task(out, framework, one));
-        assert_eq!(decode::<v1::Task>(&bytes), Ok(built), "{}", one.id);
+        assert_eq!(decode::<v1::Task>(&bytes), Ok(built.clone()), "{}", one.id);
+        if one.object.spec.placement.is_some() {
+            assert_eq!((built.name.as_str(), built.task_id.value.as_str()), ("web", "web.1"));
+            assert_eq!(built.executor_id.map(|id| id.value).as_deref(), Some("e"));
+            assert_eq!(built.labels.unwrap().labels[0].value(), "front");
+        }
         seen += 1;
     }
     assert_eq!(seen, count);

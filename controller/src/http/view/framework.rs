@@ -1,10 +1,13 @@
 //! A framework, its offers and its roles as Mesos' API tells them.
 
+use super::super::about::seconds;
 use super::{ByRole, TaskView, View, created, namespace};
+use crate::clock::from_text;
 use crate::registry::Entry;
-use proffer_crds::{Capability, Delivery, Framework, Offer, OfferPhase, OfferTerms};
+use proffer_crds::{Capability, Delivery, Framework, FrameworkPhase, Offer, OfferPhase, OfferTerms};
 use proffer_master::Epoch;
-use proffer_mesos_api::TaskState;
+use proffer_mesos_api::v1::{self, framework_info};
+use proffer_mesos_api::{TaskState, json};
 use proffer_resources::Resources;
 use proffer_resources::quantity::{parse_bytes_as_mib, parse_cpu};
 use std::collections::BTreeMap;
@@ -16,14 +19,18 @@ const CAPABILITIES: [&str; 3] = ["TASK_KILLING_STATE", "PARTITION_AWARE", "MULTI
 pub(in crate::http) struct FrameworkView<'a> {
     /// Its ID in Mesos' API.
     pub(in crate::http) id: &'a str,
-    /// Its name.
-    pub(in crate::http) name: &'a str,
+    /// What it says of itself: its scheduler's own words, or what its object says.
+    pub(in crate::http) info: v1::FrameworkInfo,
     /// Its object.
     pub(in crate::http) object: &'a Framework,
     /// When it registered: when its object was made, in seconds since 1970.
     pub(in crate::http) registered: f64,
-    /// Whether it goes on: its object is not being deleted.
+    /// Whether it goes on: its scheduler is there, and its object is not being deleted.
     pub(in crate::http) active: bool,
+    /// Whether it is over.
+    pub(in crate::http) completed: bool,
+    /// Since when its scheduler is not there, in seconds since 1970; 0 if it is.
+    pub(in crate::http) unregistered: f64,
     /// Its tasks that the caller may see.
     pub(in crate::http) tasks: Vec<TaskView<'a>>,
     /// Its outstanding offers that are objects.
@@ -32,49 +39,94 @@ pub(in crate::http) struct FrameworkView<'a> {
     pub(in crate::http) used: ByRole<'a>,
     /// What is offered to it.
     pub(in crate::http) offered: ByRole<'a>,
-    namespace: &'a str,
+    key: (&'a str, &'a str),
+}
+
+/// What a scheduler that subscribed said of its framework.
+fn said(object: &Framework, id: &str) -> Option<v1::FrameworkInfo> {
+    let said = object.spec.scheduler.external.as_ref()?.framework_info.as_ref()?;
+    // The master wrote it, so it can be read.
+    let info: v1::FrameworkInfo = json::decode(said.to_string().as_bytes()).ok()?;
+    Some(v1::FrameworkInfo { id: Some(v1::FrameworkId { value: id.to_owned() }), ..info })
+}
+
+/// What an object says of its framework.
+fn of_object(object: &Framework, name: &str, id: &str) -> v1::FrameworkInfo {
+    let spec = &object.spec;
+    let name_of = |capability: &Capability| match capability {
+        Capability::RevocableResources => "REVOCABLE_RESOURCES",
+        Capability::GpuResources => "GPU_RESOURCES",
+        Capability::SharedResources => "SHARED_RESOURCES",
+        Capability::ReservationRefinement => "RESERVATION_REFINEMENT",
+        Capability::RegionAware => "REGION_AWARE",
+        Capability::MultiRole => "MULTI_ROLE",
+        Capability::PartitionAware => "PARTITION_AWARE",
+        Capability::TaskKillingState => "TASK_KILLING_STATE",
+    };
+    // A scheduler of the scheduler API says all that it knows of; for the others it is known.
+    let stream = spec.scheduler.external.as_ref().is_some_and(|external| external.delivery == Delivery::Stream);
+    let known: &[&str] = if stream { &[] } else { &CAPABILITIES };
+    let mut capabilities = known.to_vec();
+    capabilities.extend(spec.capabilities.iter().map(name_of).filter(|name| !known.contains(name)));
+    let capability = |name| framework_info::Capability {
+        r#type: framework_info::capability::Type::from_str_name(name).map(i32::from),
+    };
+    v1::FrameworkInfo {
+        // Tasks run as nobody unless they say otherwise.
+        user: "nobody".to_owned(),
+        name: name.to_owned(),
+        id: Some(v1::FrameworkId { value: id.to_owned() }),
+        failover_timeout: Some(spec.failover_timeout_seconds.unwrap_or_default()),
+        // Agents checkpoint every task.
+        checkpoint: Some(true),
+        roles: spec.roles.clone(),
+        hostname: Some(String::new()),
+        principal: spec.principal.clone(),
+        capabilities: capabilities.into_iter().map(capability).collect(),
+        ..v1::FrameworkInfo::default()
+    }
 }
 
 impl<'a> FrameworkView<'a> {
-    /// The framework of an object; nothing if the master did not take it in yet.
+    /// The framework of an object; nothing if the master did not take it in yet, or no scheduler ever subscribed.
     pub(in crate::http) fn new(entry: &'a Entry<Framework>) -> Option<Self> {
         let (object, meta) = (entry.value().ok()?, entry.meta());
+        let (name, status) = (meta.name.as_deref()?, object.status.as_ref()?);
+        let id = status.framework_id.as_deref()?;
+        if status.phase == Some(FrameworkPhase::New) {
+            return None;
+        }
+        let completed = status.phase == Some(FrameworkPhase::Completed);
+        let subscribed = matches!(status.phase, None | Some(FrameworkPhase::Active));
         Some(Self {
-            id: object.status.as_ref()?.framework_id.as_deref()?,
-            name: meta.name.as_deref()?,
+            id,
+            info: said(object, id).unwrap_or_else(|| of_object(object, name, id)),
             object,
             registered: created(meta),
-            active: meta.deletion_timestamp.is_none(),
+            active: subscribed && meta.deletion_timestamp.is_none(),
+            completed,
+            unregistered: status.disconnected_at.as_deref().and_then(from_text).map_or(0.0, seconds),
             tasks: Vec::new(),
             offers: Vec::new(),
             used: ByRole::default(),
             offered: ByRole::default(),
-            namespace: namespace(meta),
+            key: (namespace(meta), name),
         })
     }
 
-    /// Namespace and name.
+    /// Namespace and name of its object.
     pub(in crate::http) fn key(&self) -> (&'a str, &'a str) {
-        (self.namespace, self.name)
+        self.key
     }
 
     /// What it can do, in Mesos' names.
     pub(in crate::http) fn capabilities(&self) -> impl Iterator<Item = &'static str> {
-        let name = |capability: &Capability| match capability {
-            Capability::RevocableResources => "REVOCABLE_RESOURCES",
-            Capability::GpuResources => "GPU_RESOURCES",
-            Capability::SharedResources => "SHARED_RESOURCES",
-            Capability::ReservationRefinement => "RESERVATION_REFINEMENT",
-            Capability::RegionAware => "REGION_AWARE",
-            Capability::MultiRole => "MULTI_ROLE",
-            Capability::PartitionAware => "PARTITION_AWARE",
-            Capability::TaskKillingState => "TASK_KILLING_STATE",
-        };
-        let external = self.object.spec.scheduler.external.as_ref();
-        // A scheduler of the scheduler API says all that it knows of; for the others it is known.
-        let stream = external.is_some_and(|external| external.delivery == Delivery::Stream);
-        let known: &[_] = if stream { &[] } else { &CAPABILITIES };
-        known.iter().copied().chain(self.object.spec.capabilities.iter().map(name))
+        self.info.capabilities.iter().map(|capability| capability.r#type().as_str_name())
+    }
+
+    /// Its roles.
+    pub(in crate::http) fn roles(&self) -> &[String] {
+        if self.info.roles.is_empty() { self.info.role.as_slice() } else { &self.info.roles }
     }
 
     /// The role of its tasks that name none: the first it has.
@@ -143,7 +195,7 @@ impl<'a> View<'a> {
     /// The roles of the frameworks that may be seen, by their names.
     pub(in crate::http) fn roles(&self) -> BTreeMap<&'a str, RoleView<'a>> {
         let mut roles: BTreeMap<&'a str, RoleView<'a>> = BTreeMap::new();
-        for framework in &self.frameworks {
+        for framework in self.frameworks_that_go_on() {
             for role in &framework.object.spec.roles {
                 roles.entry(role).or_default().frameworks.push(framework.id);
             }

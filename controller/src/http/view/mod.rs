@@ -106,6 +106,16 @@ impl<'a> View<'a> {
         self.agents.iter().filter(move |agent| agent.membership == membership)
     }
 
+    /// Frameworks that are not over.
+    pub(super) fn frameworks_that_go_on(&self) -> impl Iterator<Item = &FrameworkView<'a>> {
+        self.frameworks.iter().filter(|framework| !framework.completed)
+    }
+
+    /// Frameworks that are over.
+    pub(super) fn frameworks_that_are_over(&self) -> impl Iterator<Item = &FrameworkView<'a>> {
+        self.frameworks.iter().filter(|framework| framework.completed)
+    }
+
     /// Every task that may be seen.
     pub(super) fn tasks(&self) -> impl Iterator<Item = (&FrameworkView<'a>, &TaskView<'a>)> {
         self.frameworks.iter().flat_map(|framework| framework.tasks.iter().map(move |task| (framework, task)))

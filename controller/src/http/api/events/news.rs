@@ -69,7 +69,7 @@ fn event(kind: event::Type) -> Event {
 
 fn of_framework(turned: &Turned<Framework>) -> Option<(About, Event)> {
     let view = |entry: &Option<Arc<Entry<Framework>>>| {
-        let view = FrameworkView::new(entry.as_deref()?)?;
+        let view = FrameworkView::new(entry.as_deref()?).filter(|view| !view.completed)?;
         Some((view.key().0.to_owned(), messages::framework(&view)))
     };
     let (before, now) = (view(&turned.before), view(&turned.now));
