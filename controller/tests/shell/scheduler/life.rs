@@ -2,8 +2,10 @@
 
 use super::world::{World, accept, info, status, task, uuid_of};
 use crate::link::TestAgent;
+use k8s_openapi::api::authentication::v1::{TokenReviewStatus, UserInfo};
 use proffer_agent_link::v1::{self, from_agent, from_master};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// The next launch that an agent gets; preparations are passed over.
 async fn launch(agent: &mut TestAgent) -> v1::Launch {
@@ -235,5 +237,6 @@ async fn what_the_principal_may_not_do_is_told_and_the_rest_is_done() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let offer = scheduler.offers().await.remove(0);
     scheduler.call(&world, accept(&offer, &[task("t", &offer)])).await;
-    assert_eq!(launch(&mut agent).await.task_id, world.object("tasks", |_| true).await["metadata"]["uid"]);
+    launch(&mut agent).await;
+    assert_eq!(world.object("tasks", |_| true).await["metadata"]["namespace"], "team-a");
 }

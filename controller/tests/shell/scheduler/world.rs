@@ -93,8 +93,8 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(http, listener));
-        let served = Served::at(replica, me, registry, address);
-        Self { served, server, authorization: String::new(), inbox, _tasks: tasks }
+        let own = Served::at(replica, me, registry, address);
+        Self { served: own, server, authorization: String::new(), inbox, _tasks: tasks }
     }
 
     /// An agent with four cores and 4 GiB in its slot.
