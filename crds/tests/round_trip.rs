@@ -99,7 +99,7 @@ status: {phase: Accepted}
 ",
     );
     assert_eq!(offer.status.unwrap().phase, Some(OfferPhase::Accepted));
-    assert_eq!(offer.spec.reply.unwrap().accept.unwrap().operations[0].launch.tasks, ["one", "two"]);
+    assert_eq!(offer.spec.reply.unwrap().accept.unwrap().operations[0].launch.as_ref().unwrap().tasks, ["one", "two"]);
 }
 
 #[test]

@@ -203,7 +203,6 @@ mod tests {
                     environment: vec![("A".to_owned(), "b".to_owned())],
                 },
                 role: None,
-                volumes: Vec::new(),
                 resources: Resources::of(Amount::from_thousandths(500), Amount::from_units(64)),
                 ports: PortRequest::Numbers(Ranges::span(31_000, 31_001)),
                 volumes: Vec::new(),

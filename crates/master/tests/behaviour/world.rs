@@ -617,6 +617,7 @@ impl World {
         (ready.reason, ready.message.clone())
     }
 
+    #[expect(clippy::too_many_lines, reason = "one match")]
     fn take(&mut self, effect: Effect) {
         match effect {
             Effect::WriteTask { write, task, record, .. } => {

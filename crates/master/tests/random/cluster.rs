@@ -146,6 +146,7 @@ impl Cluster {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one match")]
     pub(crate) fn step(&mut self, step: &Step) {
         self.trace.push(Trace::Step(step.clone()));
         let agent = |number: u8| usize::from(number) % 3;
@@ -613,6 +614,7 @@ impl Cluster {
         panic!("{}\n{problem}", lines.join("\n"));
     }
 
+    #[expect(clippy::too_many_lines, reason = "one match")]
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::WriteTask { write, task, record, .. } => {

@@ -49,6 +49,7 @@ pub(crate) struct World {
 
 /// A write.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a few of them")]
 pub(crate) enum Held {
     Spec(FrameworkSpecRecord),
     Task(NewTask),
@@ -195,7 +196,7 @@ impl World {
     /// A call in Mesos' JSON.
     pub(crate) fn call(&mut self, connection: u64, text: &str) {
         let call: Call = json::decode(text.as_bytes()).unwrap();
-        self.event(Event::Call { connection: Connection(connection), call: Box::new(call) });
+        self.event(Event::Call { connection: Connection(connection), call: Box::new(call), denied: Vec::new() });
     }
 
     /// Accepts the newest offers on a connection and launches tasks in them.
@@ -284,7 +285,7 @@ impl World {
         self.to_come.push_back(Event::Written { write, outcome });
         for (_, message) in self.parked.extract_if(.., |(waits, _)| *waits == write).collect::<Vec<_>>() {
             if done {
-                self.to_agent(message);
+                self.for_agent(message);
             }
         }
     }
@@ -350,12 +351,12 @@ impl World {
                 self.told.push(format!("{}: end {}", connection.0, error.unwrap_or_default()));
             }
             Effect::AnswerUpdate { asked, answer } => self.told.push(format!("answer {asked}: {answer:?}")),
-            Effect::Send { message, after: None, .. } => self.to_agent(message),
+            Effect::Send { message, after: None, .. } => self.for_agent(message),
             Effect::Send { message, after: Some(write), .. } => {
                 if self.held.iter().any(|(held, _)| *held == write) {
                     self.parked.push((write, message));
                 } else {
-                    self.to_agent(message);
+                    self.for_agent(message);
                 }
             }
             _ => {}
@@ -370,7 +371,7 @@ impl World {
         }
     }
 
-    fn to_agent(&mut self, message: ToAgent) {
+    fn for_agent(&mut self, message: ToAgent) {
         match message {
             ToAgent::Launch(launch) => {
                 self.heard.push(format!("launch {} with {}", launch.task.key.name, launch.resources));
