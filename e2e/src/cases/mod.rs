@@ -12,6 +12,7 @@ mod nodes;
 mod offers;
 mod operator;
 mod roles;
+mod scheduler;
 mod slot;
 mod tasks;
 
@@ -49,6 +50,8 @@ pub const CASES: &[Case] = cases![
     offers::terms_and_replies_are_fixed,
     operator::endpoints_tell_what_objects_tell,
     operator::events_follow_a_task,
+    scheduler::the_python_framework_runs_as_it_stands,
+    scheduler::the_rust_framework_runs_as_it_stands,
     bad_input::an_unknown_framework_is_named,
     bad_input::bad_quantities_are_refused,
     bad_input::more_than_any_agent_has_is_told,
