@@ -11,6 +11,7 @@ mod node_loss;
 mod nodes;
 mod offers;
 mod operator;
+mod reservations;
 mod roles;
 mod scheduler;
 mod slot;
@@ -64,6 +65,9 @@ pub const CASES: &[Case] = cases![
     http_access::nobody_is_let_in_without_credentials,
     http_access::a_token_may_do_what_a_role_binding_says,
     http_access::principals_follow_their_secret,
+    reservations::a_reservation_that_cannot_be_says_why,
+    reservations::a_reservation_keeps_others_out,
+    reservations::a_volume_outlives_its_task_and_its_agent,
     slot::kube_scheduler_counts_the_slot,
     slot::tasks_never_exceed_the_slot,
     slot::a_resize_changes_what_is_offered,
