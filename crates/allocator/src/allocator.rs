@@ -64,8 +64,8 @@ pub struct Allocator<A, F> {
     /// Clients that look at all agents in the next run.
     pub(crate) eager: BTreeSet<ClientId>,
     pub(crate) random: Random,
-    /// Whether there is a framework of the built-in scheduler.
-    pub(crate) has_placements: bool,
+    /// Frameworks that get turns to place tasks.
+    pub(crate) placing: BTreeSet<u32>,
 }
 
 impl<A: Name, F: Name> Allocator<A, F> {
@@ -75,7 +75,7 @@ impl<A: Name, F: Name> Allocator<A, F> {
         Self {
             roles: RoleTree::new(&settings),
             random: Random::new(settings.seed.unwrap_or(0) ^ 0x5eed),
-            has_placements: false,
+            placing: BTreeSet::new(),
             settings,
             agent_numbers: BTreeMap::new(),
             agent_names: Vec::new(),
@@ -343,7 +343,7 @@ impl<A: Name, F: Name> Allocator<A, F> {
             known.capped = false;
             known.info = info;
         }
-        self.has_placements = self.any_placements();
+        self.note_placing(number);
         for role in &roles {
             self.number_client(framework, role);
         }
@@ -383,8 +383,9 @@ impl<A: Name, F: Name> Allocator<A, F> {
         if let Some(known) = self.frameworks[number as usize].as_mut() {
             known.active = false;
             known.info = FrameworkInfo::default();
+            known.idle = false;
         }
-        self.has_placements = self.any_placements();
+        self.note_placing(number);
         for client in clients {
             self.forget_refusals(client);
             if let Some(known) = self.clients[client as usize].as_mut() {
@@ -459,8 +460,16 @@ impl<A: Name, F: Name> Allocator<A, F> {
     /// A framework has something new to place or to take: it looks at all agents in the next run.
     pub fn wake(&mut self, framework: &F) {
         let Some(number) = self.framework_number(framework) else { return };
+        self.set_idle(number, false);
         for client in self.clients_of(number) {
             self.make_eager(client);
+        }
+    }
+
+    /// A framework of the built-in scheduler has nothing to place: it gets no turns until it is woken.
+    pub fn rest(&mut self, framework: &F) {
+        if let Some(number) = self.framework_number(framework) {
+            self.set_idle(number, true);
         }
     }
 
@@ -518,6 +527,7 @@ impl<A: Name, F: Name> Allocator<A, F> {
             claim: Quantities::default(),
             offers: 0,
             capped: false,
+            idle: false,
         });
         self.framework_numbers.insert(framework.clone(), number);
         number
@@ -540,8 +550,32 @@ impl<A: Name, F: Name> Allocator<A, F> {
         id
     }
 
-    fn any_placements(&self) -> bool {
-        self.frameworks.iter().flatten().any(|known| known.info.taking == crate::Taking::Placement)
+    fn note_placing(&mut self, number: u32) {
+        if self.frameworks[number as usize].as_ref().is_some_and(Framework::places) {
+            self.placing.insert(number);
+        } else {
+            self.placing.remove(&number);
+        }
+    }
+
+    fn set_idle(&mut self, number: u32, idle: bool) {
+        let Some(known) = self.frameworks[number as usize].as_mut() else { return };
+        if std::mem::replace(&mut known.idle, idle) == idle {
+            return;
+        }
+        self.note_placing(number);
+        for id in self.clients_of(number) {
+            let wanted = self.may_be_listed(id);
+            // In a run, who had its turns gets more after it.
+            let waits = self.run.as_ref().is_some_and(|run| run.is_parked(id));
+            let Some(client) = self.clients[id as usize].as_mut() else { continue };
+            if wanted && !waits {
+                self.roles.list(id, client);
+            } else if !wanted {
+                self.roles.unlist(id, client);
+                self.eager.remove(&id);
+            }
+        }
     }
 
     /// A client's framework told something new: whether it is served, and by which rules, is worked out again.
@@ -554,7 +588,7 @@ impl<A: Name, F: Name> Allocator<A, F> {
         client.constraints = info.constraints.get(&client.role).cloned().unwrap_or_default();
         client.min_allocatable = info.min_allocatable.get(&client.role).cloned();
         client.excluded = AgentSet::default();
-        if known.active && client.subscribed && !client.suppressed {
+        if known.active && !known.rests() && client.subscribed && !client.suppressed {
             self.roles.list(id, client);
             self.make_eager(id);
         } else {

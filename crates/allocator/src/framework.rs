@@ -70,6 +70,20 @@ pub(crate) struct Framework<F> {
     pub(crate) offers: usize,
     /// Whether it was left without an offer because it has as many as it may have.
     pub(crate) capped: bool,
+    /// Whether it told, as one of the built-in scheduler, that no task of it waits.
+    pub(crate) idle: bool,
+}
+
+impl<F> Framework<F> {
+    /// Whether it gets turns to place tasks.
+    pub(crate) fn places(&self) -> bool {
+        self.info.taking == Taking::Placement && !self.idle
+    }
+
+    /// Whether it gets no turns, as it has nothing to place.
+    pub(crate) fn rests(&self) -> bool {
+        self.info.taking == Taking::Placement && self.idle
+    }
 }
 
 /// The number of a client.

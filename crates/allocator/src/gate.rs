@@ -88,7 +88,7 @@ impl<A: Name, F: Name> Allocator<A, F> {
         if !framework.active || !client.subscribed {
             return Err(Withheld::NotConnected);
         }
-        if client.suppressed {
+        if client.suppressed || framework.rests() {
             return Err(Withheld::Suppressed);
         }
         if framework.info.max_offers.is_some_and(|most| framework.offers >= most) {

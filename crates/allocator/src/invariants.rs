@@ -161,7 +161,8 @@ impl<A: Name, F: Name> Allocator<A, F> {
         }
         for (id, client) in self.clients() {
             let framework = self.frameworks[client.framework as usize].as_ref();
-            let wants = framework.is_some_and(|known| known.active) && client.subscribed && !client.suppressed;
+            let gets_turns = framework.is_some_and(|known| known.active && !known.rests());
+            let wants = gets_turns && client.subscribed && !client.suppressed;
             ensure(wants == client.key.is_some(), || format!("client {id} is out of the order, or should be"))?;
             if let Some(key) = client.key {
                 let there = self.roles.nodes[client.node as usize].clients.contains(&(key, id));

@@ -10,6 +10,7 @@ use crate::random::Random;
 use crate::roles::{NodeId, ROOT, RoleTree};
 use crate::settings::Sorter;
 use crate::share::Share;
+use proffer_resources::{Amount, Quantities, ResourceName};
 
 /// A place in an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,13 +35,13 @@ pub(crate) enum Member {
 impl RoleTree {
     /// The share of a client, without weight.
     pub(crate) fn client_share(&self, client: &Client) -> Share {
-        Share::dominant_but(&client.claim, &self.total, &self.excluded)
+        Share::dominant_but(&client.claim, &self.measure, &self.excluded)
     }
 
     /// The weighted share of a role and all below it.
     pub(crate) fn node_share(&self, node: NodeId) -> Share {
         let node = &self.nodes[node as usize];
-        Share::dominant_but(&node.claimed, &self.total, &self.excluded).weighted(node.weight)
+        Share::dominant_but(&node.claimed, &self.measure, &self.excluded).weighted(node.weight)
     }
 
     fn client_key(&self, id: ClientId, client: &Client) -> Key {
@@ -56,7 +57,7 @@ impl RoleTree {
             (Sorter::Random, Member::Own) => (known.own_clock, 0, node),
             (Sorter::Random, Member::Child(child)) => (self.nodes[child as usize].clock, 0, child),
             (Sorter::Drf, Member::Own) => {
-                let share = Share::dominant_but(&known.own_claimed, &self.total, &self.excluded);
+                let share = Share::dominant_but(&known.own_claimed, &self.measure, &self.excluded);
                 (share.bits(), known.own_served, node)
             }
             (Sorter::Drf, Member::Child(child)) => {
@@ -242,9 +243,10 @@ impl RoleTree {
 
     /// Everybody finds the right place: the size of the cluster changed, and with it every share.
     pub(crate) fn reorder_all(&mut self, clients: &mut [Option<Client>]) {
-        if !std::mem::take(&mut self.stale) {
+        if !std::mem::take(&mut self.stale) || is_close(&self.measure, &self.total) {
             return;
         }
+        self.measure = self.total.clone();
         for (id, client) in (0u32..).zip(clients.iter_mut()) {
             if let Some(client) = client
                 && client.key.is_some()
@@ -270,6 +272,15 @@ impl RoleTree {
             Member::Child(child) => self.nodes[child as usize].key = key,
         }
     }
+}
+
+/// Whether the size of the cluster is so nearly what shares are measured by that their order is as good as right: when
+/// the agents of a large cluster come one by one, not every one of them is worth a new order.
+fn is_close(measure: &Quantities, total: &Quantities) -> bool {
+    let less = measure.saturating_minus(total);
+    let more = total.saturating_minus(measure);
+    let small = |(name, amount): (ResourceName, Amount)| amount.thousandths() <= measure.get(&name).thousandths() / 256;
+    less.iter().all(small) && more.iter().all(small)
 }
 
 /// A generator for a tree.

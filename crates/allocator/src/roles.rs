@@ -90,6 +90,8 @@ pub(crate) struct RoleTree {
     by_role: BTreeMap<Role, NodeId>,
     /// All scalars of all agents: what shares are shares of.
     pub(crate) total: Quantities,
+    /// The same as it was when the order was made: by this the shares in the order are measured.
+    pub(crate) measure: Quantities,
     /// What shares do not count.
     pub(crate) excluded: BTreeSet<ResourceName>,
     /// Whether `total` changed since the order was made.
@@ -109,6 +111,7 @@ impl RoleTree {
             nodes: vec![node(None, None)],
             by_role: BTreeMap::new(),
             total: Quantities::default(),
+            measure: Quantities::default(),
             excluded: settings.excluded_from_shares.clone(),
             stale: false,
             role_sorter: settings.role_sorter,

@@ -58,6 +58,13 @@ pub(crate) struct RunState {
     bundled: VecDeque<u64>,
 }
 
+impl RunState {
+    /// Whether a client is out of the order until the end of the stage.
+    pub(crate) fn is_parked(&self, client: ClientId) -> bool {
+        self.parked.contains(&client)
+    }
+}
+
 impl<A: Name, F: Name> Allocator<A, F> {
     /// Whether a run would look at anything.
     #[must_use]
@@ -171,7 +178,7 @@ impl<A: Name, F: Name> Allocator<A, F> {
         }
     }
 
-    fn may_be_listed(&self, id: ClientId) -> bool {
+    pub(crate) fn may_be_listed(&self, id: ClientId) -> bool {
         !matches!(self.may_be_served(id), Err(Withheld::NotConnected | Withheld::Suppressed))
     }
 
@@ -186,7 +193,7 @@ impl<A: Name, F: Name> Allocator<A, F> {
             } else {
                 (run.first..run.end).any(|index| run.agents.word(index) & self.offerable.word(index) != 0)
             };
-            let anybody = something_left || self.has_placements;
+            let anybody = something_left || !self.placing.is_empty();
             return if anybody { self.roles.first_below(crate::roles::ROOT) } else { None };
         }
         while let Some((key, top)) = run.tops.pop_first() {

@@ -4,7 +4,8 @@ use crate::accept::volumes_of;
 use crate::event::SchedulerKind;
 use crate::ids::{AgentName, ObjectKey, TaskId, Time};
 use crate::master::Master;
-use crate::state::{Framework, Phase, Want};
+use crate::state::Framework;
+use crate::state::{Phase, Want};
 use crate::tasks::SETTLE;
 use crate::timers::Timer;
 use proffer_allocator::{For, Verdict};
@@ -115,20 +116,6 @@ impl Master {
     pub(crate) fn explain_soon(&mut self) {
         if self.frameworks.values().any(|framework| !framework.waiting.is_empty()) {
             self.timers.set_at_latest(Timer::Explain, self.now.after(SETTLE));
-        }
-    }
-
-    /// Why a framework gets no offers.
-    pub(crate) fn why_no_offers(&self, framework: &ObjectKey) -> String {
-        let roles = self.frameworks.get(framework).map(Framework::roles).unwrap_or_default();
-        let why = |role| self.allocator.explain_no_offers(framework, role, self.now);
-        match roles {
-            [] | [_] => format!("gets no offers: {}", why(&self.role_of(framework))),
-            several => {
-                let by_role: Vec<String> =
-                    several.iter().map(|role| format!("for role {role}: {}", why(role))).collect();
-                format!("gets no offers: {}", by_role.join("; "))
-            }
         }
     }
 

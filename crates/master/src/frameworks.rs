@@ -77,7 +77,11 @@ impl Master {
             min_allocatable: object.min_allocatable.clone(),
             max_offers: Some(MAX_OFFERS_PER_FRAMEWORK),
         };
+        let none_waits = framework.waiting.is_empty();
         self.allocator.set_framework(key, info);
+        if none_waits {
+            self.allocator.rest(key);
+        }
     }
 
     /// A Framework object is gone or is being deleted: its offers and tasks go too.

@@ -14,7 +14,7 @@
 //!                              v
 //!                        allocation.rs  rescind.rs                          once per event: who gets what is free
 //!                              |
-//!                        explain.rs  records.rs  writes.rs  -->  Effects    what people and objects are told
+//!                        explain.rs  no_offers.rs  records.rs  writes.rs  -->  Effects    what people and objects are told
 //! ```
 
 mod accept;
@@ -36,6 +36,7 @@ mod launch;
 mod liveness;
 mod maintenance;
 mod master;
+mod no_offers;
 mod offers;
 mod operations;
 mod operator_objects;

@@ -6,6 +6,7 @@ use crate::event::ReservationObject;
 use crate::event::{Event, Slot};
 use crate::ids::{AgentName, Epoch, ObjectKey, OfferId, Session, TaskId, Time, WriteId};
 use crate::maintenance::Maintenances;
+use crate::no_offers::Unexplained;
 use crate::operations::{Acceptance, OperatorTask};
 use crate::record::{Notice, NoticeAbout};
 use crate::recovery::Recovery;
@@ -66,6 +67,8 @@ pub struct Master {
     pub(crate) changed_frameworks: BTreeSet<ObjectKey>,
     pub(crate) changed_agents: BTreeSet<AgentName>,
     pub(crate) changed_reservations: BTreeSet<String>,
+    /// Frameworks that have to be told why they get no offers.
+    pub(crate) unexplained: Unexplained,
     /// What is to be done about the event that is being handled.
     effects: Vec<Effect>,
     /// A rule that is not kept.
@@ -108,6 +111,7 @@ impl Master {
             changed_frameworks: BTreeSet::new(),
             changed_agents: BTreeSet::new(),
             changed_reservations: BTreeSet::new(),
+            unexplained: Unexplained::default(),
             effects: Vec::new(),
             #[cfg(feature = "planted")]
             planted: None,
@@ -202,7 +206,8 @@ impl Master {
                 Timer::OfferExpires(offer) => self.offer_expired(&offer),
                 Timer::ReplyDue(offer) => self.decide_reply(&offer),
                 Timer::OfferForgotten(offer) => self.forget_offer(&offer),
-                Timer::OrphanDue(agent, task) => self.orphan_due(&agent, &task),
+                Timer::OrphanDue(agent, task) => self.orphan_overdue(agent, task),
+                Timer::OrphanGivenUp(agent, task) => self.orphan_given_up(&agent, &task),
                 Timer::Settle(task) => self.settle(&task),
                 Timer::OfferMature => self.rescind_due = true,
                 Timer::FailoverDue(framework) => self.failover_due(&framework),
@@ -210,6 +215,7 @@ impl Master {
                 Timer::RoleFigures => self.write_roles(),
                 Timer::Maintenance => self.go_on_with_maintenance(),
                 Timer::WindowOver => self.window_over(),
+                Timer::ExplainNoOffers => self.explain_no_offers(),
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::event::StatusUpdate;
 use crate::ids::{AgentName, ObjectKey, TaskId};
 use crate::master::Master;
 use crate::state::{Agent, Stray};
+use crate::tasks::SETTLE;
 use crate::timers::Timer;
 use proffer_resources::ResourceBag;
 
@@ -43,8 +44,14 @@ impl Master {
         self.agent_changed(agent);
     }
 
-    /// No object of an orphan has come: there is none.
-    pub(crate) fn orphan_due(&mut self, agent: &AgentName, id: &TaskId) {
+    /// No object of an orphan has come: there is none. But if this process stood still meanwhile, objects may have come
+    /// that it has not been told yet; that is the first thing that follows.
+    pub(crate) fn orphan_overdue(&mut self, agent: AgentName, id: TaskId) {
+        self.timers.set(Timer::OrphanGivenUp(agent, id), self.now.after(SETTLE));
+    }
+
+    /// There is no object of an orphan.
+    pub(crate) fn orphan_given_up(&mut self, agent: &AgentName, id: &TaskId) {
         let Some(known) = self.agents.get_mut(agent).filter(|known| known.session().is_some()) else { return };
         let Some(update) = known.strays.get_mut(id).and_then(|stray| stray.orphan.take()) else { return };
         if self.orphans.get(id) == Some(agent) {
@@ -66,6 +73,7 @@ impl Master {
     pub(crate) fn recognize_orphan(&mut self, id: &TaskId, agent: &AgentName) {
         self.orphans.remove(id);
         self.timers.clear(&Timer::OrphanDue(agent.clone(), id.clone()));
+        self.timers.clear(&Timer::OrphanGivenUp(agent.clone(), id.clone()));
         let Some(known) = self.agents.get(agent) else { return };
         let Some(Stray { held, orphan: Some(update), .. }) = known.strays.get(id).cloned() else { return };
         self.forget_stray(agent, id);

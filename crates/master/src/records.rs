@@ -26,6 +26,7 @@ impl Master {
                 self.frameworks.remove(&key);
                 continue;
             }
+            self.note_no_offers(&key);
             let Some(record) = self.framework_record(&key) else { continue };
             if record.ready.reason == "NoOffers" {
                 // What others hold changes without a word to this one.
@@ -99,7 +100,7 @@ impl Master {
                 (false, reason, message)
             }
             Ok(SchedulerKind::External(_)) if framework.offers.is_empty() => {
-                (true, "NoOffers", self.why_no_offers(key))
+                (true, "NoOffers", Self::told_of_no_offers(framework))
             }
             Ok(SchedulerKind::External(_)) => (true, "Served", "has offers to reply to".to_owned()),
         };

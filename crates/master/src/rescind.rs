@@ -16,6 +16,10 @@ const GROUPS_AT_ONCE: usize = 100;
 impl Master {
     /// Takes offers back that are old enough and whose resources let a waiting task run. `true` if one was taken back.
     pub(crate) fn rescind_for_waiting(&mut self) -> bool {
+        let groups = self.stuck_groups();
+        if groups.is_empty() {
+            return false;
+        }
         let offers: Vec<(OfferId, Time)> = self
             .offers
             .iter()
@@ -23,10 +27,6 @@ impl Master {
             .map(|(id, offer)| (id.clone(), offer.created.after(self.config.offer_min_hold)))
             .collect();
         if offers.is_empty() {
-            return false;
-        }
-        let groups = self.stuck_groups();
-        if groups.is_empty() {
             return false;
         }
         if let Some(mature_at) = offers.iter().map(|(_, at)| *at).filter(|at| *at > self.now).min() {

@@ -20,6 +20,8 @@ pub(crate) enum Timer {
     OfferForgotten(OfferId),
     /// A task of which no object was seen has waited long enough for one.
     OrphanDue(AgentName, TaskId),
+    /// And so have the objects that may have come while this process stood still.
+    OrphanGivenUp(AgentName, TaskId),
     /// A task is past its first second: what was put off for speed is done.
     Settle(TaskId),
     /// An offer has been held long enough to be rescinded for a task that fits nowhere else.
@@ -34,6 +36,8 @@ pub(crate) enum Timer {
     WindowOver,
     /// The figures of roles are written.
     RoleFigures,
+    /// Frameworks are told why they get no offers.
+    ExplainNoOffers,
 }
 
 /// All deadlines.

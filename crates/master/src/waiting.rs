@@ -55,6 +55,9 @@ impl Master {
         };
         if let Some(framework) = self.frameworks.get_mut(&key) {
             framework.waiting.remove(&want, &turn);
+            if framework.waiting.is_empty() {
+                self.allocator.rest(&key);
+            }
             self.changed_frameworks.insert(key);
         }
     }

@@ -1,6 +1,7 @@
 //! A controller process that leads, or believes that it does: the real master and what is round it.
 
 use crate::api_server::{Object, Op, Stream, Subject};
+use crate::fault::FaultKind;
 use crate::happening::{Happening, LeaderId};
 use crate::link::{LinkId, Message};
 use crate::node::Node;
@@ -58,7 +59,10 @@ impl Simulation {
         let id = LeaderId(self.leaders.len());
         self.replicas[replica].leading = Some(id);
         self.follows(|| format!("replica {replica} leads as leader {} in epoch {}", id.0 + 1, epoch.0));
-        if self.leaders.iter().any(|leader| leader.epoch == epoch) {
+        let before = self.leaders.iter().filter(|leader| leader.epoch == epoch);
+        let acts = before.clone().any(|leader| leader.alive);
+        let forgotten = !acts && self.plan.kinds.contains(&FaultKind::LeaseTampered) && !self.oracle.was_heard(epoch);
+        if before.count() > 0 && !forgotten {
             self.oracle.found("I8", format!("epoch {}", epoch.0), "has two leaders".to_owned());
         }
         #[cfg_attr(not(feature = "planted"), expect(unused_mut, reason = "nothing is planted into it"))]

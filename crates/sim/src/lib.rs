@@ -31,7 +31,7 @@
 //! | F9 | `stale-replica` | watches resume further back and tell old things again |
 //! | F10 | `watch-delayed` | changes are told up to 3 s late; a list skips what was in between |
 //! | F11 | `second-writer` | somebody else writes half of all Task objects |
-//! | F12 | `lease-tampered` | the Lease is deleted, its holder cleared or replaced, its epoch set back; clocks differ by up to a minute, constantly. A Lease that is deleted before any other process has seen its epoch, and before any object shows it, is out of scope: two leaders would share that epoch |
+//! | F12 | `lease-tampered` | the Lease is deleted, its holder cleared or replaced, its epoch set back; clocks differ by up to a minute, constantly. An epoch that is taken out of the Lease and that no object and no agent shows is out of scope: once its leader is dead, another may get it |
 //! | F13 | `agent-killed` | commands go on; the next process reads the journal |
 //! | F14 | `agent-paused` | for less than the 6 s after which it is unreachable, or for more |
 //! | F15 | `host-rebooted` | what was not on the disk is lost, of it any part; now and then the whole disk is |

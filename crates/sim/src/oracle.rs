@@ -237,6 +237,11 @@ impl Oracle {
         self.confirmed.get(&node).copied().unwrap_or(0)
     }
 
+    /// Whether any agent has this epoch on its disk.
+    pub(crate) fn was_heard(&self, epoch: Epoch) -> bool {
+        self.confirmed.values().any(|confirmed| *confirmed >= epoch.0)
+    }
+
     /// The newest leadership, if it acts.
     pub(crate) fn newest(&self) -> Option<(LeaderId, Epoch)> {
         let index = self.leaders.len().checked_sub(1)?;

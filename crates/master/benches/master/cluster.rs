@@ -2,12 +2,12 @@
 //! but the master.
 
 use proffer_master::{
-    AgentName, AgentRegistration, Command, Effect, Epoch, Event, FrameworkObject, Master, MasterConfig, ObjectKey,
-    PlacedOn, PortRequest, SchedulerKind, Session, Slot, StatusUpdate, TaskId, TaskObject, TaskRecord, TaskRequest,
-    TaskSnapshot, Time,
+    AgentName, AgentOrders, AgentRegistration, Command, Effect, Epoch, Event, FrameworkObject, Master, MasterConfig,
+    ObjectKey, PlacedOn, PortRequest, SchedulerKind, Session, Slot, StatusUpdate, TaskId, TaskObject, TaskRecord,
+    TaskRequest, TaskSnapshot, Time,
 };
 use proffer_mesos_api::TaskState;
-use proffer_resources::{Amount, Ranges, Resources};
+use proffer_resources::{Amount, Ranges, ResourceBag, Resources, Role};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -55,16 +55,9 @@ pub(crate) fn framework_name(number: usize) -> String {
 }
 
 /// A framework's object.
-pub(crate) fn framework(name: String, role: &str, scheduler: SchedulerKind) -> FrameworkObject {
-    FrameworkObject {
-        uid: format!("uid-{name}"),
-        key: key(name),
-        generation: 1,
-        scheduler: Ok(scheduler),
-        roles: vec![role.to_owned()],
-        offer_timeout: None,
-        history_limit: 1000,
-    }
+pub(crate) fn framework(name: &str, role: &str, scheduler: SchedulerKind) -> FrameworkObject {
+    let object = FrameworkObject::new(key(name.to_owned()), format!("uid-{name}"), Ok(scheduler));
+    FrameworkObject { roles: Role::new(role).into_iter().collect(), ..object }
 }
 
 /// Name of an agent, as long as real ones.
@@ -96,7 +89,8 @@ pub(crate) fn agent_object(number: usize) -> Event {
     Event::AgentApplied {
         agent: agent(number),
         attributes: BTreeMap::from([("rack".to_owned(), format!("rack-{}", number % 100))]),
-        deactivated: false,
+        orders: AgentOrders::default(),
+        was_drained: false,
         agent_id: Some(agent_id(number)),
         epoch: Some(Epoch(EPOCH.0 - 1)),
     }
@@ -111,11 +105,11 @@ pub(crate) fn registration(number: usize, session: Session, epoch: Epoch, tasks:
         new_agent_id: String::new(),
         version: "0.1.0".to_owned(),
         epoch,
-        capacity: Resources {
+        capacity: ResourceBag::from(&Resources {
             disk: Amount::from_units(4096),
             ports: Ranges::span(31_000, 32_000),
             ..Resources::default()
-        },
+        }),
         tasks,
         attached_slot: Some(slot_uid(number)),
     })
@@ -140,8 +134,10 @@ pub(crate) fn task(id: TaskId, framework: String, resources: Resources) -> Event
         framework,
         request: Ok(TaskRequest {
             command,
+            role: None,
             resources,
             ports: PortRequest::None,
+            volumes: Vec::new(),
             cpu_limit: None,
             mem_limit: None,
             kill_grace: Duration::from_secs(5),
@@ -151,12 +147,13 @@ pub(crate) fn task(id: TaskId, framework: String, resources: Resources) -> Event
         finalizer: true,
         owner: None,
         created: START,
+        stream: None,
     }))
 }
 
 /// A task that the leader before placed on an agent, where it runs.
-pub(crate) fn running_task(id: TaskId, framework: String, on: usize) -> Event {
-    let Event::TaskApplied(mut object) = task(id, framework.clone(), small()) else { return Event::Tick };
+pub(crate) fn running_task(id: TaskId, framework: &str, on: usize) -> Event {
+    let Event::TaskApplied(mut object) = task(id, framework.to_owned(), small()) else { return Event::Tick };
     object.owner = Some(format!("uid-{framework}"));
     object.record = Some(TaskRecord {
         generation: 1,
@@ -165,6 +162,8 @@ pub(crate) fn running_task(id: TaskId, framework: String, on: usize) -> Event {
         message: String::new(),
         agent: Some(PlacedOn { agent: agent(on), agent_id: agent_id(on), address: Some("10.20.30.40".to_owned()) }),
         ports: Ranges::default(),
+        role: None,
+        held: None,
         exit_code: None,
         signal: None,
         sandbox: Some(sandbox(&object.id)),

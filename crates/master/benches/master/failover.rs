@@ -5,9 +5,9 @@ use crate::cluster::{
     Cluster, EPOCH, agent, agent_object, framework, framework_name, registration, running_task, runs, slot, small,
     task_id,
 };
-use proffer_master::{Epoch, Event, SchedulerKind, Session, Strategy, TaskSnapshot};
+use proffer_master::{Delivery, Epoch, Event, SchedulerKind, Session, Strategy, TaskSnapshot};
 use proffer_measure::{Figure, Size, peak_mib, timed, to_float};
-use proffer_resources::{Amount, Resources};
+use proffer_resources::{Amount, ResourceBag, Resources};
 use std::time::Duration;
 
 /// Frameworks among which the tasks are shared out. Every other one answers offers itself.
@@ -41,9 +41,12 @@ fn list(cluster: &mut Cluster, sizes: Sizes) -> Duration {
     let mut sum = Duration::ZERO;
     let mut tell = |cluster: &mut Cluster, event: Event| sum += timed(|| cluster.event(event)).0;
     for number in 0..FRAMEWORKS {
-        let scheduler =
-            if number % 2 == 0 { SchedulerKind::BuiltIn(Strategy::BinPack) } else { SchedulerKind::OfferObjects };
-        let object = framework(framework_name(number), &format!("role-{}", number % 100), scheduler);
+        let scheduler = if number % 2 == 0 {
+            SchedulerKind::BuiltIn(Strategy::BinPack)
+        } else {
+            SchedulerKind::External(Delivery::Objects)
+        };
+        let object = framework(&framework_name(number), &format!("role-{}", number % 100), scheduler);
         tell(cluster, Event::FrameworkApplied(object));
     }
     let resources = Resources::of(Amount::from_units(24), Amount::from_units(4096));
@@ -51,7 +54,7 @@ fn list(cluster: &mut Cluster, sizes: Sizes) -> Duration {
         tell(cluster, agent_object(number));
         tell(cluster, Event::SlotChanged { agent: agent(number), slot: Some(slot(number, resources.clone())) });
         for (name, whose) in sizes.tasks_of(number) {
-            tell(cluster, running_task(task_id(name), whose, number));
+            tell(cluster, running_task(task_id(name), &whose, number));
         }
     }
     tell(cluster, Event::Recovered);
@@ -65,7 +68,10 @@ fn register(cluster: &mut Cluster, sizes: Sizes, epoch: Epoch, round: usize) -> 
         let session = Session((round * sizes.agents + number + 1) as u64);
         let tasks = sizes
             .tasks_of(number)
-            .map(|(name, whose)| TaskSnapshot { resources: small(), update: runs(task_id(name), whose, None) })
+            .map(|(name, whose)| TaskSnapshot {
+                resources: ResourceBag::from(&small()),
+                update: runs(task_id(name), whose, None),
+            })
             .collect();
         let event = registration(number, session, epoch, tasks);
         let confirmed = Event::EpochConfirmed { agent: agent(number), session, epoch: EPOCH };

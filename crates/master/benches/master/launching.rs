@@ -2,8 +2,8 @@
 
 use crate::cluster::{Cluster, EPOCH, agent_object, framework, key, registration, runs, slot, task, task_id};
 use proffer_master::{
-    Effect, Epoch, Event, ObjectKey, OfferRecord, OfferReply, SchedulerKind, Session, StatusUpdate, ToAgent, WriteId,
-    WriteOutcome,
+    Delivery, Effect, Epoch, Event, ObjectKey, OfferRecord, OfferReply, Operation, SchedulerKind, Session,
+    StatusUpdate, ToAgent, WriteId, WriteOutcome,
 };
 use proffer_measure::{Figure, Size, timed, to_float};
 use proffer_resources::{Amount, Resources};
@@ -87,7 +87,7 @@ impl Shell {
         for kind in kinds {
             for number in 0..kind.frameworks {
                 let name = format!("{}-{number:03}", kind.role);
-                let object = framework(name.clone(), kind.role, SchedulerKind::OfferObjects);
+                let object = framework(&name, kind.role, SchedulerKind::External(Delivery::Objects));
                 shell.to_come.push_back(Event::FrameworkApplied(object));
                 let names: VecDeque<String> = (0..kind.tasks).map(|task| format!("{name}-{task:04}")).collect();
                 for task_name in &names {
@@ -163,7 +163,7 @@ impl Shell {
         let reply = match self.work.get_mut(&offer.framework) {
             None => OfferReply::Decline { refuse: Some(Duration::from_hours(24)) },
             Some(work) => {
-                let (mut left, mut launch) = (offer.resources, Vec::new());
+                let (mut left, mut launch) = (offer.resources.to_resources(), Vec::new());
                 while launch.len() < work.most_per_offer && left.contains(&work.task) {
                     let Some(name) = work.waiting.pop_front() else { break };
                     left = left.saturating_minus(&work.task);
@@ -175,7 +175,7 @@ impl Shell {
                 if launch.is_empty() {
                     OfferReply::Decline { refuse: second }
                 } else {
-                    OfferReply::Accept { launch, refuse: second }
+                    OfferReply::Accept { operations: vec![Operation::launch(launch)], refuse: second }
                 }
             }
         };

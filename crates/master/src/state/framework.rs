@@ -29,6 +29,8 @@ pub(crate) struct Framework {
     pub(crate) operations: BTreeMap<String, OperationUpdate>,
     /// What is particular to it if it is served over a stream.
     pub(crate) stream: Stream,
+    /// Why it gets no offers, as far as that was found out, and when.
+    pub(crate) no_offers: Option<(Time, String)>,
     /// What was last written of it.
     pub(crate) written: Option<FrameworkRecord>,
 }

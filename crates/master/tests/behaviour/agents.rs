@@ -241,6 +241,21 @@ fn a_task_that_nobody_knows_is_killed_once_its_object_would_have_been_told() {
     assert_eq!(world.state_if_any("hello"), Some(TaskState::Staging));
 }
 
+/// When this process goes on, its timers are due before it has been told what the watches had for it meanwhile.
+#[test]
+fn a_leader_that_stood_still_does_not_take_an_object_that_it_was_not_told_for_absent() {
+    let mut world = World::new().built_in("fw");
+    world.give_slot("node1", "1", "8Gi");
+    world.connect("node1", vec![snapshot("hello", TaskState::Finished)]);
+    world = world.clear();
+    world.now = world.now.after(secs(300));
+    world.event(Event::Tick);
+    assert!(!world.log().iter().any(|line| line.contains("acknowledge hello")));
+    world.add_task("hello", "fw", "1", "64Mi");
+    assert_eq!(world.shown("hello").0, "Finished");
+    assert!(world.log().contains(&"node1: acknowledge hello/Finished".to_owned()));
+}
+
 #[test]
 fn a_task_whose_object_comes_late_goes_on() {
     for (state, shown) in [(TaskState::Running, "Running"), (TaskState::Finished, "Finished")] {
