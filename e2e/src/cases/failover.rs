@@ -143,7 +143,7 @@ fn restarts_of(pod: &Value) -> u64 {
 }
 
 /// Waits until at least two replicas are ready, so that a kill meets a standby and not an empty house.
-fn wait_for_a_standby(lab: &Lab) -> Result<()> {
+pub(super) fn wait_for_a_standby(lab: &Lab) -> Result<()> {
     crate::deadline::wait_every(Duration::from_millis(200), "two replicas to be ready", SOON, || {
         let pods = lab.system().list("pods", "app.kubernetes.io/component=controller")?;
         let ready = pods.iter().filter(|pod| {

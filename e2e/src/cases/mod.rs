@@ -7,6 +7,7 @@ mod failover;
 mod http_access;
 pub mod lab;
 mod maintenance;
+mod mesos_go;
 mod node_loss;
 mod nodes;
 mod offers;
@@ -80,6 +81,9 @@ pub const CASES: &[Case] = cases![
     maintenance::a_maintenance_asks_frameworks_first,
     deletion::deleting_a_framework_ends_what_it_has,
     deletion::deleting_a_namespace_does_not_hang,
+    mesos_go::msh_runs_commands,
+    mesos_go::mwatch_follows_the_master,
+    mesos_go::mesos_go_meets_the_next_leader,
     agent_restart::tasks_outlive_their_agent,
     failover::a_leader_that_slept_exits,
     failover::tasks_go_on_while_leaders_are_killed,
