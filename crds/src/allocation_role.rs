@@ -128,12 +128,16 @@ pub struct AllocationRoleStatus {
     pub quota: Option<QuotaInForce>,
     /// What tasks of the role and of roles below it hold.
     #[serde(default)]
+    // The controller writes it: rules for people would only cost the API server time, and more than it allows.
+    #[schemars(with = "BTreeMap<String, String>")]
     pub allocated: BTreeMap<String, QuantityText>,
     /// What is offered to their frameworks now.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
     pub offered: BTreeMap<String, QuantityText>,
     /// What counts against the quota: what is held or offered, and all reservations for the role.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
     pub consumed: BTreeMap<String, QuantityText>,
     /// The largest part of the cluster that the role has of any resource, in per cent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,8 +155,10 @@ pub struct AllocationRoleStatus {
 pub struct QuotaInForce {
     /// What is kept free for the role as long as it has less.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>")]
     pub guarantees: BTreeMap<String, QuantityText>,
     /// The most that it may have.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>")]
     pub limits: BTreeMap<String, QuantityText>,
 }
