@@ -1,4 +1,6 @@
-//! `cargo xtask bench`: how long things take, on a cluster with Proffer on it.
+//! `cargo xtask bench`: how long things take, on a cluster with Proffer on it or without any.
+
+mod allocator;
 
 use std::path::PathBuf;
 
@@ -13,7 +15,7 @@ use crate::cluster_options::ClusterOptions;
 use crate::images::Image;
 use crate::install::{self, InstallOptions};
 
-/// Measure how long things take, on a cluster with Proffer on it
+/// Measure how long things take
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -22,6 +24,7 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Benchmark {
+    Allocator(allocator::Arguments),
     /// From creating a Task to seeing it Running, and the same for a Pod on the same cluster
     Launch(OnCluster),
     /// Command tasks of a scheduler over the v1 HTTP API: how many a second, how soon, at what cost; and one-shot Pods
@@ -48,6 +51,7 @@ struct OnCluster {
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.benchmark {
+        Benchmark::Allocator(options) => allocator::run(options),
         Benchmark::Launch(options) => on_cluster("launch", options),
         Benchmark::Tasks(options) => on_cluster("tasks", options),
     }

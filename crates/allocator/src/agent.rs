@@ -118,6 +118,12 @@ impl AgentBooks {
         self.ready && self.mode == AgentMode::Active
     }
 
+    /// Whether it is connected and can run tasks, whatever an operator wants of it.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.ready
+    }
+
     /// What is known of it beside its resources.
     #[must_use]
     pub fn info(&self) -> &AgentInfo {

@@ -117,14 +117,13 @@ impl Master {
                 self.rescind(&offer, why.clone());
             }
         }
-        let same = |books: &AgentBooks| *books.total() == total && books.is_ready() == ready && books.mode() == mode;
+        let same = |books: &AgentBooks| *books.total() == total && books.is_up() == can_launch && books.mode() == mode;
         if !self.allocator.agent(agent).is_some_and(same) {
             self.allocator.set_agent_mode(agent, mode);
             self.allocator.set_agent(agent, total, can_launch);
             self.capacity_changed();
             self.explain_soon();
-            let offered_to = self.frameworks.iter().filter(|(_, framework)| framework.offers.is_empty());
-            self.changed_frameworks.extend(offered_to.map(|(key, _)| key.clone()));
+            self.note_no_offers_to_all();
         }
         self.tell_window(agent);
         self.changed_agents.insert(agent.clone());

@@ -14,6 +14,9 @@ use std::collections::BTreeSet;
 /// How many agents are looked at for it, in a second. A hundred thousand cost some 20 ms.
 const LOOKS: usize = 100_000;
 
+/// Agents times frameworks up to which all frameworks are told at once that an agent changed.
+const SMALL: usize = 1_000;
+
 /// What a framework is told that has not had its turn.
 const NOT_YET: &str = "has no offers yet";
 
@@ -25,6 +28,8 @@ pub(crate) struct Unexplained {
     since: Option<Time>,
     /// Those that wait for their turn, the one that was told longest ago first.
     waiting: BTreeSet<(Option<Time>, ObjectKey)>,
+    /// Whether all are to be told that have no offers: an agent changed.
+    all: bool,
     /// Those whose turn it is during this event.
     turn: BTreeSet<ObjectKey>,
 }
@@ -55,9 +60,36 @@ impl Master {
         }
     }
 
+    /// An agent changed: the reasons of all frameworks may be others now.
+    pub(crate) fn note_no_offers_to_all(&mut self) {
+        if self.agents.len() * self.frameworks.len() <= SMALL {
+            let without = self.without_offers();
+            self.changed_frameworks.extend(without.into_iter().map(|(key, _)| key));
+        } else {
+            self.unexplained.all = true;
+            self.timers.set_at_latest(Timer::ExplainNoOffers, self.now.after(SETTLE));
+        }
+    }
+
+    /// Frameworks that take offers and have none, and when they were told why.
+    fn without_offers(&self) -> Vec<(ObjectKey, Option<Time>)> {
+        let takes = |framework: &Framework| matches!(framework.scheduler(), Some(SchedulerKind::External(_)));
+        let mut without = Vec::new();
+        for (key, framework) in &self.frameworks {
+            if takes(framework) && framework.offers.is_empty() {
+                without.push((key.clone(), framework.no_offers.as_ref().map(|(at, _)| *at)));
+            }
+        }
+        without
+    }
+
     /// As many frameworks have their turn as may in a second; at least one.
     pub(crate) fn explain_no_offers(&mut self) {
         (self.unexplained.looks, self.unexplained.since) = (LOOKS, Some(self.now));
+        if std::mem::take(&mut self.unexplained.all) {
+            let without = self.without_offers();
+            self.unexplained.waiting.extend(without.into_iter().map(|(key, told)| (told, key)));
+        }
         let most = (LOOKS / self.agents.len().max(1)).max(1);
         for _ in 0..most {
             let Some((_, key)) = self.unexplained.waiting.pop_first() else { break };

@@ -118,7 +118,6 @@ async fn main() -> Result<()> {
     let framework = FrameworkInfo {
         user: "nobody".to_owned(),
         name: "rust-framework".to_owned(),
-        roles: vec!["*".to_owned()],
         failover_timeout: Some(60.0),
         ..Default::default()
     };

@@ -138,14 +138,21 @@ impl Agent {
     /// told of cores and memory itself, as reserved in its settings, is part of the slot's.
     pub(crate) fn capacity(&self) -> ResourceBag {
         let slot = self.slot.as_ref().map(|slot| slot.resources.without_ports()).unwrap_or_default();
-        let told = self.capacity.quantities_of(|resource| !resource.revocable);
+        // Its node's cores and memory are not what tasks may use: those are the slot's.
+        let of_node = |resource: &Resource| {
+            matches!(resource.name, ResourceName::Cpus | ResourceName::Mem)
+                && resource.reserved_for().is_none()
+                && !resource.revocable
+        };
+        let told = self.capacity.filter(|resource| !of_node(resource));
+        let special = told.quantities_of(|resource| !resource.revocable);
         let mut total = ResourceBag::new();
-        for (name, has, special) in
-            [(ResourceName::Cpus, slot.cpus, told.cpus), (ResourceName::Mem, slot.mem, told.mem)]
+        for (name, has, reserved) in
+            [(ResourceName::Cpus, slot.cpus, special.cpus), (ResourceName::Mem, slot.mem, special.mem)]
         {
-            total.add_one(Resource::scalar(name, has.saturating_minus(special)));
+            total.add_one(Resource::scalar(name, has.saturating_minus(reserved)));
         }
-        total.add(&self.capacity.map(with_usable_ports));
+        total.add(&told.map(with_usable_ports));
         total
     }
 

@@ -319,7 +319,7 @@ impl World {
             new_agent_id: "fresh".to_owned(),
             version: "0.1.0".to_owned(),
             epoch: Epoch(0),
-            capacity: "disk:10240;ports:[31000-31009]".parse().expect("resources"),
+            capacity: "cpus:64;mem:999999;disk:10240;ports:[31000-31009]".parse().expect("resources"),
             tasks,
             attached_slot: Some(format!("slot-{name}")),
         }

@@ -37,12 +37,7 @@ impl Framework {
         credentials: &Credentials,
         limit: Duration,
     ) -> Result<Self> {
-        let info = FrameworkInfo {
-            user: "nobody".to_owned(),
-            name: name.to_owned(),
-            roles: vec!["*".to_owned()],
-            ..FrameworkInfo::default()
-        };
+        let info = FrameworkInfo { user: "nobody".to_owned(), name: name.to_owned(), ..FrameworkInfo::default() };
         let mut settings = Settings::new([master.clone()], info);
         settings.credentials = credentials.clone();
         let (scheduler, events) = Driver::start(&settings)?;
