@@ -17,13 +17,13 @@ const RENDERINGS: [(&[&str], &[&str]); 5] = [
             "!scheme: HTTPS",
             "!name: proffer-http-tls",
             "!resources: [secrets]",
-            "!name: PROFFER_HTTP_CREDENTIALS_SECRET",
-            "!name: PROFFER_RATE_LIMITS",
+            "!- name: PROFFER_HTTP_CREDENTIALS_SECRET",
+            "!- name: PROFFER_RATE_LIMITS",
         ],
     ),
     (
         &["--set=http.credentialsSecret=principals"],
-        &["resources: [secrets]", "resourceNames: [principals]", "name: PROFFER_HTTP_CREDENTIALS_SECRET"],
+        &["resources: [secrets]", "resourceNames: [principals]", "- name: PROFFER_HTTP_CREDENTIALS_SECRET"],
     ),
     (
         &["--set=http.tls.enabled=true", "--set=monitoring.enabled=true"],
@@ -54,7 +54,7 @@ const RENDERINGS: [(&[&str], &[&str]); 5] = [
         &[
             "secretName: mine",
             "!name: proffer-http-tls",
-            "name: PROFFER_RATE_LIMITS",
+            "- name: PROFFER_RATE_LIMITS",
             r#"value: "{\"aggregate_default_qps\":5}""#,
         ],
     ),
