@@ -61,7 +61,8 @@ impl Framework {
         let all: Api<proffer_crds::Framework> = Api::all(client.clone());
         let frameworks = all.list(&ListParams::default()).await.context("listing frameworks")?;
         let own = |framework: &&proffer_crds::Framework| {
-            framework.status.as_ref().is_some_and(|status| status.framework_id.as_deref() == Some(self.id.as_str()))
+            let external = framework.spec.scheduler.external.as_ref();
+            external.is_some_and(|external| external.framework_id.as_deref() == Some(self.id.as_str()))
         };
         let object =
             frameworks.iter().find(own).with_context(|| format!("no Framework object has the ID {}", self.id))?;
