@@ -46,7 +46,8 @@ pub fn uninstall(cluster: &Cluster) -> Result<Vec<String>> {
     let values = helm.given_values("proffer", NAMESPACE)?;
     helm.uninstall("proffer", NAMESPACE)?;
     helm.uninstall("proffer-crds", NAMESPACE)?;
-    let kinds = ["frameworks", "offers", "tasks", "agents"].map(|kind| format!("{kind}.proffer.dev"));
+    let kinds = ["frameworks", "offers", "tasks", "agents", "reservations", "allocationroles", "maintenances"]
+        .map(|kind| format!("{kind}.proffer.dev"));
     kubectl.run(["delete", "crd"].into_iter().chain(kinds.iter().map(String::as_str)))?;
     kubectl.run(["delete", "namespace", NAMESPACE, "--timeout=120s"])?;
     Ok(values)
