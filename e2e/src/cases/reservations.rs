@@ -1,7 +1,6 @@
 //! Reservations keep resources for a role, and volumes keep what tasks wrote.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -26,8 +25,10 @@ pub(super) fn a_reservation_keeps_others_out(lab: &Lab) -> Result<()> {
         framework(lab, "outsider", "others")?;
         lab.tasks(&[lab.task("outsider", "out", "true"), lab.task("insider", "in", "true")])?;
         lab.wait_task("in", &["Finished"], SOON)?;
-        std::thread::sleep(Duration::from_secs(3));
-        let out = lab.kubectl.get("task", "out")?.context("the task is gone")?;
+        // Once it is told why it waits, it was tried on every agent.
+        let out = lab.kubectl.wait_object("task", "out", "told why it waits", SOON, |task| {
+            task["status"]["message"].as_str().is_some_and(|message| !message.is_empty())
+        })?;
         ensure!(state_of(&out) == "Pending", "the other framework's task should wait: {}", out["status"]);
         contains(&lab.kubectl.run(["get", "reservations", "-o", "wide"])?, "kept")
     })();

@@ -49,12 +49,16 @@ pub(super) fn a_quota_limit_holds(lab: &Lab) -> Result<()> {
         let tasks: Vec<Value> = (0..6).map(|number| tenth(lab, "limited", &format!("limited-{number}"))).collect();
         lab.tasks(&tasks)?;
         running(lab, "limited", 3)?;
-        std::thread::sleep(Duration::from_secs(3));
+        // Once those that wait are told why, they were tried on every agent.
+        let why = "role q-limited is at its quota limit";
+        for waiting in lab.kubectl.list("tasks", "")?.iter().filter(|task| state_of(task) == "Pending") {
+            let name = waiting["metadata"]["name"].as_str().unwrap_or_default();
+            lab.kubectl.wait_object("task", name, &format!("told: {why}"), SOON, |task| {
+                task["status"]["message"].as_str().is_some_and(|message| message.contains(why))
+            })?;
+            contains(&lab.describe("task", name)?, why)?;
+        }
         running(lab, "limited", 3)?;
-        let all = lab.kubectl.list("tasks", "")?;
-        let waiting = all.iter().find(|task| state_of(task) == "Pending").context("no task waits")?;
-        let name = waiting["metadata"]["name"].as_str().unwrap_or_default();
-        contains(&lab.describe("task", name)?, "role q-limited is at its quota limit")?;
         lab.kubectl.wait_object("allocationrole", "q-limited", "at its limit", SOON, |role| {
             role["status"]["consumed"]["cpu"] == "300m"
         })?;

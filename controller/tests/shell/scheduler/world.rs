@@ -145,6 +145,24 @@ impl World {
     pub(super) async fn subscribe(&self, info: &Value) -> Scheduler {
         let mut events = self.open(info).await;
         let subscribed = events.expect("SUBSCRIBED").await;
+        Self::subscribed(events, &subscribed).await
+    }
+
+    /// Subscribes as soon as that is allowed: a refusal is believed for a while.
+    pub(super) async fn subscribe_when_allowed(&self, info: &Value) -> Scheduler {
+        let allowed = async {
+            loop {
+                let mut events = self.open(info).await;
+                let first: Value = serde_json::from_slice(&events.next().await.unwrap()).unwrap();
+                if first["type"] == "SUBSCRIBED" {
+                    break Self::subscribed(events, &first).await;
+                }
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(10), allowed).await.unwrap()
+    }
+
+    async fn subscribed(mut events: Reader, subscribed: &Value) -> Scheduler {
         events.expect("HEARTBEAT").await;
         let header = events.head.lines().find_map(|line| line.strip_prefix("mesos-stream-id: ")).unwrap();
         Scheduler {
