@@ -10,7 +10,7 @@ use crate::metrics::{LaunchOutcome, Metrics};
 use crate::work::Work;
 use proffer_agent::{Action, Agent, Effect, Event, FromMaster, Now, Record, ToMaster, WriteId};
 use proffer_agent_link::v1;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -154,7 +154,10 @@ impl Loop {
     /// Finds out what became of the tasks of the last agent process. The slot is looked for first: tasks are in it.
     async fn recover(&mut self, state: &mut State) -> Result<(), JournalError> {
         let unresolved = self.agent.unresolved();
-        let left_behind = self.launcher.recorded().iter().any(|uid| !self.agent.knows(uid));
+        // Only these still need what was made for them. A task that had ended does not: the last agent process may have
+        // died between its end and the clean-up.
+        let needed: HashSet<String> = unresolved.iter().map(|(uid, ..)| uid.clone()).collect();
+        let left_behind = self.launcher.recorded().iter().any(|uid| !needed.contains(uid));
         if left_behind || unresolved.iter().any(|(_, _, rebooted)| !rebooted) {
             state.work.slot_settled().await;
         }
@@ -167,7 +170,7 @@ impl Loop {
         if self.agent.running() == 0 {
             self.launcher.userland.remove_others();
         }
-        self.launcher.clean_up_unknown(|uid| self.agent.knows(uid));
+        self.launcher.clean_up_others(&needed);
         Ok(())
     }
 

@@ -68,6 +68,23 @@ async fn tasks_outlive_the_agent_and_their_ends_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_agent_had_no_time_to_remove_is_removed_by_the_next() {
+    skip_where_impossible!();
+    let mut world = World::start("left", &[]).await;
+    world.master.launch(shell("ended", "true"));
+    assert_eq!(world.master.end("ended").await.state, "TASK_FINISHED");
+    world.master.settle().await;
+    world.wait_cleaned("ended");
+    world.kill_agent();
+    // As if the kill had come between the record of its end and the clean-up.
+    std::fs::write(world.directory.join("work/meta/tasks/ended"), "").unwrap();
+    world.slot.make_task("ended");
+    world.start_agent().await;
+    world.wait_cleaned("ended");
+    assert_eq!(world.output("ended", "stdout"), "", "its sandbox is kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_task_starts_twice_however_often_the_agent_dies() {
     skip_where_impossible!();
     let mut world = World::start("once", &[]).await;

@@ -90,7 +90,7 @@ async fn several_tasks_share_a_volume_and_it_goes_when_none_uses_it() {
     let mut world = World::start("shared", &[]).await;
     let master = world.master.clone();
     let writes = with_volume("writes", "echo hello > data/file; while :; do sleep 0.1; done", "v", "data", false);
-    let waits = with_volume("waits", "while [ ! -e data/file ]; do sleep 0.02; done; cat data/file", "v", "data", true);
+    let waits = with_volume("waits", "while [ ! -s data/file ]; do sleep 0.02; done; cat data/file", "v", "data", true);
     master.launch(waits);
     master.status("waits", "TASK_RUNNING").await;
     master.launch(writes);

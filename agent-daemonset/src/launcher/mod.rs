@@ -20,7 +20,7 @@ use crate::volumes::Volumes;
 use proffer_agent::{Process, TaskSignal};
 use proffer_init::{spec, sys};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -193,15 +193,15 @@ impl Launcher {
         files.filter_map(|entry| entry.file_name().into_string().ok()).collect()
     }
 
-    /// Cleans up after tasks that nobody knows: what an earlier agent process had made ready, or left when it lost its
-    /// journal.
-    pub fn clean_up_unknown(&self, known: impl Fn(&str) -> bool) {
+    /// Cleans up after all tasks but these: what an earlier agent process had made ready, had no time to remove, or left
+    /// when it lost its journal.
+    pub fn clean_up_others(&self, needed: &HashSet<String>) {
         let mut uids = self.recorded();
         uids.extend(self.slot().into_iter().flat_map(|slot| slot.cgroup.tasks()));
         uids.sort();
         uids.dedup();
-        for uid in uids.iter().filter(|uid| !known(uid)) {
-            tracing::warn!(task = uid, "cleaning up after a task that is in no checkpoint");
+        for uid in uids.iter().filter(|uid| !needed.contains(*uid)) {
+            tracing::info!(task = uid, "cleaning up what an earlier agent process left");
             self.clean_up(uid);
         }
     }

@@ -36,6 +36,8 @@ struct State {
     registrations: Vec<v1::Register>,
     received: Vec<(Instant, from_agent::Message)>,
     agent: Option<Outgoing>,
+    /// Since when the agent is this process.
+    agent_since: Instant,
     tokens: Vec<String>,
 }
 
@@ -63,6 +65,7 @@ impl Master {
             registrations: Vec::new(),
             received: Vec::new(),
             agent: None,
+            agent_since: Instant::now(),
             tokens: Vec::new(),
         };
         let shared =
@@ -119,6 +122,7 @@ impl Master {
     pub fn forget_agent(&self) {
         let mut state = self.shared.state.lock().unwrap();
         state.agent = None;
+        state.agent_since = Instant::now();
         state.registrations.clear();
     }
 
@@ -197,10 +201,13 @@ impl Master {
         self.wait_for("a registration", |_, registrations| registrations.last().cloned()).await
     }
 
+    /// Waits until the agent's process of now has said that it is in its slot.
     pub async fn attached(&self) {
+        let since = self.shared.state.lock().unwrap().agent_since;
         self.wait_for("the slot", |received, registrations| {
             let told = received
                 .iter()
+                .filter(|(at, _)| *at >= since)
                 .any(|(_, message)| matches!(message, from_agent::Message::SlotState(slot) if slot.attached));
             let registered =
                 registrations.last().and_then(|register| register.slot.clone()).is_some_and(|slot| slot.attached);

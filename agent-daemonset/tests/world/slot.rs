@@ -67,6 +67,11 @@ impl Slot {
         self.pods.iter().any(|pod| pod.join("proffer").join(uid).exists())
     }
 
+    /// Makes a cgroup of a task that has none.
+    pub fn make_task(&self, uid: &str) {
+        std::fs::create_dir(self.memory().join("proffer").join(uid)).unwrap();
+    }
+
     /// Cgroups of tasks that are still there.
     pub fn leftovers(&self) -> Vec<PathBuf> {
         let below = |pod: &PathBuf| std::fs::read_dir(pod.join("proffer")).into_iter().flatten().flatten();
