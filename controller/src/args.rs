@@ -73,7 +73,7 @@ pub struct RunArguments {
     #[arg(long, env = "PROFFER_LEASE_DURATION", default_value = "3s", value_parser = duration)]
     pub lease_duration: Duration,
     /// How long a leader that cannot renew goes on; less than the lease's duration.
-    #[arg(long, env = "PROFFER_RENEW_DEADLINE", default_value = "2s", value_parser = duration)]
+    #[arg(long, env = "PROFFER_RENEW_DEADLINE", default_value = "2500ms", value_parser = duration)]
     pub renew_deadline: Duration,
     /// Between two tries to get or renew the Lease.
     #[arg(long, env = "PROFFER_RETRY_PERIOD", default_value = "500ms", value_parser = duration)]

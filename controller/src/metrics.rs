@@ -98,6 +98,7 @@ pub struct Metrics {
     writes: Family<WriteLabels, Counter>,
     write_seconds: Family<KindLabel, Histogram>,
     writes_waiting: Gauge,
+    writes_window: Gauge,
     watch_failures: Family<KindLabel, Counter>,
     watch_age_seconds: Family<KindLabel, Gauge<f64, AtomicU64>>,
     notices_dropped: Counter,
@@ -131,6 +132,7 @@ impl Metrics {
             writes: Family::default(),
             write_seconds: Family::new_with_constructor(seconds),
             writes_waiting: Gauge::default(),
+            writes_window: Gauge::default(),
             watch_failures: Family::default(),
             watch_age_seconds: Family::default(),
             notices_dropped: Counter::default(),
@@ -156,6 +158,11 @@ impl Metrics {
         registry.register("api_writes", "Writes to the API server by kind and outcome", self.writes.clone());
         registry.register("api_write_seconds", "Time of a write, retries included", self.write_seconds.clone());
         registry.register("api_writes_waiting", "Writes that have not begun", self.writes_waiting.clone());
+        registry.register(
+            "api_writes_window",
+            "Writes that may be on their way at once: fewer while the API server is slow",
+            self.writes_window.clone(),
+        );
         registry.register("watch_failures", "Watches that broke, by kind", self.watch_failures.clone());
         registry.register(
             "watch_age_seconds",
@@ -188,9 +195,10 @@ impl Metrics {
         self.write_seconds.get_or_create(&KindLabel { kind }).observe(took.as_secs_f64());
     }
 
-    /// So many writes have not begun.
-    pub fn writes_wait(&self, waiting: usize) {
+    /// So many writes have not begun, and so many may be on their way.
+    pub fn writes_wait(&self, waiting: usize, window: usize) {
         self.writes_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        self.writes_window.set(i64::try_from(window).unwrap_or(i64::MAX));
     }
 
     /// A watch was heard of.

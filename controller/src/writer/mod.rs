@@ -1,7 +1,7 @@
 //! Writes what the master decided into objects.
 //!
 //! ```text
-//!  runner ── Op ──▶ Queue (merges by object, awaited first) ──▶ at most N at once ──▶ API server
+//!  runner ── Op ──▶ Queue (merges by object, awaited first) ──▶ a window of writes ──▶ API server
 //!     ▲                                                              │
 //!     └────────────── newest objects, then Written ◀─────────────────┘
 //! ```
@@ -21,6 +21,7 @@ mod queue;
 mod reservation;
 mod status;
 mod task;
+mod window;
 
 pub use execute::Executor;
 pub use notices::Notices;

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// How long a Lease that nobody renews is left to its holder.
 const LEASE_DURATION: Duration = Duration::from_secs(3);
 /// How long a leader that cannot renew goes on.
-const RENEW_DEADLINE: Duration = Duration::from_secs(2);
+const RENEW_DEADLINE: Duration = Duration::from_millis(2500);
 /// Between two tries.
 const RETRY_PERIOD: Duration = Duration::from_millis(500);
 
