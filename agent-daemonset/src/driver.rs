@@ -147,7 +147,10 @@ impl Loop {
                 Err(_) => Input::Event(Event::Tick),
             };
             self.take(&mut state, input)?;
-            self.update_gauges();
+            // They are counted anew each time, so not for each of many inputs.
+            if self.inputs.is_empty() {
+                self.update_gauges();
+            }
         }
     }
 

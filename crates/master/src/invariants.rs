@@ -5,7 +5,7 @@ use crate::ids::{AgentName, ObjectKey, TaskId, WriteId};
 use crate::master::Master;
 use crate::offers::MAX_OFFERS_PER_FRAMEWORK;
 use crate::operator_objects::AgentUse;
-use crate::state::{Agent, Framework, OfferPhase, Over, Phase, Write};
+use crate::state::{Agent, Framework, OfferPhase, Over, Phase, Task, Write};
 use proffer_allocator::{AgentBooks, For};
 use proffer_mesos_api::TaskState;
 use proffer_resources::{Quantities, ResourceBag, ResourceName};
@@ -89,7 +89,8 @@ impl Master {
         })?;
         let active = tasks.values().filter(|task| task.placed().is_some()).count();
         ensure(active == framework.active, || format!("{active} are active, {} are counted", framework.active))?;
-        let over: BTreeSet<_> = tasks.iter().filter(|(_, task)| task.is_over()).map(|(id, _)| *id).collect();
+        let kept = |task: &Task| task.is_over() && !task.deletion_asked;
+        let over: BTreeSet<_> = tasks.iter().filter(|(_, task)| kept(task)).map(|(id, _)| *id).collect();
         ensure(framework.completed.iter().map(|(_, id)| id).collect::<BTreeSet<_>>() == over, || {
             format!("{over:?} are over, {:?} are counted", framework.completed)
         })?;

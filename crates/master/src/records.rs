@@ -11,6 +11,9 @@ use crate::timers::Timer;
 use proffer_allocator::Strategy;
 use proffer_resources::Quantities;
 
+/// Those that cannot be deleted yet are passed over; this bounds what that costs with each event.
+const TRIMMED_AT_ONCE: usize = 64;
+
 impl Master {
     /// Hands out what changed during this event.
     pub(crate) fn write_records(&mut self) {
@@ -60,25 +63,27 @@ impl Master {
         }
     }
 
-    /// Deletes the oldest completed tasks of a framework beyond what it keeps.
+    /// Deletes the oldest completed tasks of a framework beyond what it keeps, of which it does not look at more than a few
+    /// in one event.
     fn trim_history(&mut self, key: &ObjectKey) {
         let Some(framework) = self.frameworks.get(key) else { return };
         let Some(limit) = framework.object.as_ref().map(|object| object.history_limit) else { return };
-        let excess = framework.completed.len().saturating_sub(limit);
+        let excess = framework.completed.len().saturating_sub(limit).min(TRIMMED_AT_ONCE);
         let mut deleted = Vec::new();
-        for (_, id) in framework.completed.iter().take(excess) {
-            let Some(task) = self.tasks.get(id) else { continue };
+        for turn in framework.completed.iter().take(excess) {
+            let Some(task) = self.tasks.get(&turn.1) else { continue };
             // Its end must be known before it may be forgotten.
             let acknowledged = task.stream.as_ref().is_none_or(|stream| stream.pending.is_none());
-            if acknowledged && task.is_durably_over() && !(task.deletion_asked || task.deleting || task.superseded) {
-                deleted.push(id.clone());
+            if acknowledged && task.is_durably_over() && !(task.deleting || task.superseded) {
+                deleted.push(turn.clone());
             }
         }
-        for id in deleted {
-            if let Some(task) = self.tasks.get_mut(&id) {
+        for turn in deleted {
+            if let Some(task) = self.tasks.get_mut(&turn.1) {
                 task.deletion_asked = true;
             }
-            self.push(Effect::DeleteTask(id));
+            self.framework_mut(key).completed.remove(&turn);
+            self.push(Effect::DeleteTask(turn.1));
         }
     }
 

@@ -19,7 +19,7 @@ pub(crate) struct Framework {
     pub(crate) waiting: Waiting,
     /// How many hold resources.
     pub(crate) active: usize,
-    /// Those that are over and remembered, the oldest first.
+    /// Those that are over and not yet to be forgotten, the oldest first.
     pub(crate) completed: BTreeSet<(Time, TaskId)>,
     /// Its offers that wait for a reply.
     pub(crate) offers: BTreeSet<OfferId>,
