@@ -114,6 +114,13 @@ pub struct RunArguments {
     /// How long a new leader waits for agents that the old one knew.
     #[arg(long, env = "PROFFER_AGENT_REREGISTER_TIMEOUT", default_value = "10m", value_parser = duration)]
     pub agent_reregister_timeout: Duration,
+    /// If more than this percentage of the agents have not come to a new leader in time, none of them is taken for
+    /// unreachable.
+    #[arg(long, env = "PROFFER_RECOVERY_AGENT_REMOVAL_LIMIT", default_value_t = 100, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub recovery_agent_removal_limit: u8,
+    /// How many agents are taken for unreachable in what time at most, such as 1/10m; as many as there are if empty.
+    #[arg(long, env = "PROFFER_AGENT_REMOVAL_RATE_LIMIT", default_value = "", value_parser = rate)]
+    pub agent_removal_rate_limit: Rate,
     /// How long an offer waits for a reply.
     #[arg(long, env = "PROFFER_OFFER_TIMEOUT", default_value = "60s", value_parser = duration)]
     pub offer_timeout: Duration,
@@ -216,6 +223,27 @@ fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(millis).map(Duration::from_millis).ok_or_else(refused)
 }
 
+/// How often something may happen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rate {
+    /// As it was written; empty for no limit.
+    pub text: String,
+    /// Time between one and the next; `None` for no limit.
+    pub interval: Option<Duration>,
+}
+
+/// Reads `1/10m`, or nothing.
+fn rate(text: &str) -> Result<Rate, String> {
+    if text.is_empty() {
+        return Ok(Rate::default());
+    }
+    let refused = || format!("{text:?} is not a rate: write a number and a duration, such as 1/10m");
+    let (number, time) = text.split_once('/').ok_or_else(refused)?;
+    let number: u32 = number.parse().map_err(|_| refused())?;
+    let interval = duration(time)?.checked_div(number).filter(|interval| !interval.is_zero()).ok_or_else(refused)?;
+    Ok(Rate { text: text.to_owned(), interval: Some(interval) })
+}
+
 fn labels(text: &str) -> Result<Labels, String> {
     text.split(',')
         .map(str::trim)
@@ -248,6 +276,12 @@ mod tests {
         }
         for text in ["", "3", "s", "1.5s", "-3s", "3 s", "99999999999999999999s", "99999999999999999h"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+        for (text, interval) in [("1/10m", Some(600_000)), ("4/1s", Some(250)), ("", None)] {
+            assert_eq!(rate(text).map(|rate| rate.interval), Ok(interval.map(Duration::from_millis)), "{text}");
+        }
+        for text in ["1", "1/", "/1s", "0/1s", "1/0s", "-1/1s", "1/1"] {
+            assert!(rate(text).is_err(), "{text}");
         }
         assert_eq!(labels("a=1, b=2").unwrap().0.len(), 2);
         assert!(labels("a").is_err());

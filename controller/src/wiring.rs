@@ -288,6 +288,8 @@ fn master_config(args: &RunArguments, guard: &Guard, me: &Identity) -> MasterCon
         agent_ping_timeout: args.agent_ping_timeout,
         max_agent_ping_timeouts: args.max_agent_ping_timeouts,
         agent_reregister_timeout: args.agent_reregister_timeout,
+        recovery_agent_removal_limit: args.recovery_agent_removal_limit,
+        agent_removal_interval: args.agent_removal_rate_limit.interval,
         offer_timeout: args.offer_timeout,
         offer_retention: args.offer_retention,
         offer_min_hold: args.offer_min_hold,

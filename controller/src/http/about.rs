@@ -86,6 +86,7 @@ fn flags(args: &RunArguments) -> BTreeMap<&'static str, String> {
         ("max_agent_ping_timeouts", args.max_agent_ping_timeouts.to_string()),
         ("offer_timeout", duration(args.offer_timeout)),
         ("port", args.http_listen.port().to_string()),
+        ("recovery_agent_removal_limit", format!("{}%", args.recovery_agent_removal_limit)),
     ];
     let fixed = [
         // Agents prove themselves by a token of their own, whatever the flags say.
@@ -118,7 +119,6 @@ fn flags(args: &RunArguments) -> BTreeMap<&'static str, String> {
         ("publish_per_framework_metrics", "false"),
         ("quiet", "false"),
         ("quorum", "1"),
-        ("recovery_agent_removal_limit", "100%"),
         ("registry_fetch_timeout", "1mins"),
         ("registry_gc_interval", "15mins"),
         ("registry_max_agent_age", "2weeks"),

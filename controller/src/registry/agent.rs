@@ -1,7 +1,7 @@
 //! Agent objects to the master's events: how an operator wants an agent to be.
 
 use super::shelf::{Entry, object_key};
-use proffer_crds::{Agent, AgentMode, AgentSpec};
+use proffer_crds::{Agent, AgentMode, AgentSpec, AgentStatus};
 use proffer_master::{AgentName, AgentOrders, DrainOrder, Epoch, Event};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,6 +17,7 @@ pub(super) fn applied(entry: &Entry<Agent>) -> Event {
                 attributes: object.spec.attributes.clone(),
                 orders: orders(&object.spec),
                 was_drained: status.is_some_and(|status| status.mode == Some(AgentMode::Drained)),
+                was_unreachable: status.is_some_and(was_unreachable),
                 agent_id: status.and_then(|status| status.agent_id.clone()),
                 epoch: status.and_then(|status| status.master_epoch).and_then(|n| u64::try_from(n).ok()).map(Epoch),
             }
@@ -26,10 +27,16 @@ pub(super) fn applied(entry: &Entry<Agent>) -> Event {
             attributes: BTreeMap::new(),
             orders: AgentOrders { deactivated: true, ..AgentOrders::default() },
             was_drained: false,
+            was_unreachable: false,
             agent_id: None,
             epoch: None,
         },
     }
+}
+
+/// Whether the leader before took it for unreachable.
+fn was_unreachable(status: &AgentStatus) -> bool {
+    status.conditions.iter().any(|condition| condition.type_ == "Ready" && condition.reason == "Unreachable")
 }
 
 /// What an operator wants of an agent.

@@ -157,6 +157,7 @@ impl Master {
                 self.unclaimed_reservations.insert(agent.clone(), known.reservations);
             }
         }
+        self.no_longer_missing(agent);
         self.allocator.remove_agent(agent);
         self.explain_soon();
     }
@@ -173,6 +174,7 @@ impl Master {
             return gone.clone();
         }
         let (reason, message) = match (&known.liveness, &known.slot) {
+            (Liveness::Expected, _) if self.removals.is_held_back(agent) => ("RemovalHeldBack", self.why_held_back()),
             (Liveness::Expected, _) => ("NotRegistered", "has not registered with this leader yet".to_owned()),
             (Liveness::Disconnected(since), _) => ("Disconnected", format!("lost its connection at {since}")),
             (Liveness::Unreachable, _) => {

@@ -17,6 +17,11 @@ pub struct MasterConfig {
     pub max_agent_ping_timeouts: u32,
     /// How long a new leader waits for agents that the old one knew (Mesos: `agent_reregister_timeout`, 10 min).
     pub agent_reregister_timeout: Duration,
+    /// Percentage of the agents that the old leader reached: if more than that have not come to the new one in time, none
+    /// of them is taken for unreachable (Mesos: `recovery_agent_removal_limit`, 100).
+    pub recovery_agent_removal_limit: u8,
+    /// Least time between two agents that are taken for unreachable (Mesos: `agent_removal_rate_limit`); none if `None`.
+    pub agent_removal_interval: Option<Duration>,
     /// How long an offer waits for a reply.
     pub offer_timeout: Duration,
     /// How long an offer that ended keeps its object, so that a late reply is told what happened.
@@ -43,6 +48,8 @@ impl MasterConfig {
             agent_ping_timeout: Duration::from_secs(15),
             max_agent_ping_timeouts: 5,
             agent_reregister_timeout: Duration::from_mins(10),
+            recovery_agent_removal_limit: 100,
+            agent_removal_interval: None,
             offer_timeout: Duration::from_mins(1),
             offer_retention: Duration::from_mins(1),
             offer_min_hold: Duration::from_secs(1),

@@ -47,6 +47,8 @@ pub enum Event {
         orders: AgentOrders,
         /// Whether its status says that it was emptied as ordered.
         was_drained: bool,
+        /// Whether its status says that it could not be reached.
+        was_unreachable: bool,
         /// ID that the agent has had so far, if any.
         agent_id: Option<String>,
         /// Highest epoch ever written for it.

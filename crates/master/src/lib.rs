@@ -46,6 +46,7 @@ mod record;
 mod records;
 mod recovery;
 mod registration;
+mod removal;
 mod rescind;
 mod reservations;
 mod roles;

@@ -62,7 +62,12 @@ impl Master {
         if *missed >= most {
             let session = *session;
             self.disconnect(agent, session, format!("agent {agent} left {most} pings without an answer"));
-            self.unreachable(agent);
+            if let Some(turn) = self.removal_turn() {
+                self.connection_lost(agent);
+                self.timers.set(Timer::AgentLost(agent.clone()), turn);
+            } else {
+                self.unreachable(agent);
+            }
             return;
         }
         *silent = true;
@@ -74,8 +79,13 @@ impl Master {
 
     /// An agent has not come back in time.
     pub(crate) fn agent_lost(&mut self, agent: &AgentName) {
-        if self.agents.get(agent).is_some_and(|known| known.session().is_none()) {
-            self.unreachable(agent);
+        let away = |known: &Agent| known.session().is_none() && known.liveness != Liveness::Unreachable;
+        if !self.agents.get(agent).is_some_and(away) || self.holds_removal_back(agent) {
+            return;
+        }
+        match self.removal_turn() {
+            Some(turn) => self.timers.set(Timer::AgentLost(agent.clone()), turn),
+            None => self.unreachable(agent),
         }
     }
 
@@ -94,6 +104,7 @@ impl Master {
         known.epoch_confirmed = false;
         known.to_launch.clear();
         let deleted = known.object == AgentObject::Deleted;
+        self.no_longer_missing(agent);
         self.timers.clear(&Timer::Ping(agent.clone()));
         self.timers.clear(&Timer::AgentLost(agent.clone()));
         let tasks = self.tasks_on(agent);

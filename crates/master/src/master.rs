@@ -10,6 +10,7 @@ use crate::no_offers::Unexplained;
 use crate::operations::{Acceptance, OperatorTask};
 use crate::record::{Notice, NoticeAbout};
 use crate::recovery::Recovery;
+use crate::removal::Removals;
 use crate::roles::Roles;
 use crate::state::{Agent, Framework, Offer, Reservation, Task, Write};
 use crate::stream::Streams;
@@ -28,6 +29,8 @@ pub struct Master {
     pub(crate) frameworks: BTreeMap<ObjectKey, Framework>,
     pub(crate) tasks: BTreeMap<TaskId, Task>,
     pub(crate) agents: BTreeMap<AgentName, Agent>,
+    /// Which agents may be taken for unreachable, and how fast.
+    pub(crate) removals: Removals,
     /// Tasks that agents have and of which no object was seen so far, and where they are.
     pub(crate) orphans: BTreeMap<TaskId, AgentName>,
     /// Slots of agents that are not known.
@@ -86,6 +89,7 @@ impl Master {
             frameworks: BTreeMap::new(),
             tasks: BTreeMap::new(),
             agents: BTreeMap::new(),
+            removals: Removals::default(),
             orphans: BTreeMap::new(),
             slots: BTreeMap::new(),
             offers: BTreeMap::new(),
@@ -159,8 +163,9 @@ impl Master {
             Event::TaskDeleted(task) => self.task_deleted(&task),
             Event::OfferReplied { offer, reply } => self.offer_replied(&offer, reply),
             Event::OfferDeleted(offer) => self.offer_deleted(&offer),
-            Event::AgentApplied { agent, attributes, orders, was_drained, agent_id, epoch: _ } => {
+            Event::AgentApplied { agent, attributes, orders, was_drained, was_unreachable, agent_id, epoch: _ } => {
                 self.agent_applied(&agent, attributes, (orders, was_drained), agent_id);
+                self.note_unreachable_before(&agent, was_unreachable);
             }
             Event::AgentDeleted(agent) => self.agent_deleted(&agent),
             Event::RoleApplied(object) => self.role_applied(object),

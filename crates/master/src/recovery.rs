@@ -48,6 +48,7 @@ impl Master {
                 known.object = AgentObject::Deleted;
             }
         }
+        self.expect_recovered_agents();
     }
 }
 

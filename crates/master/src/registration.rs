@@ -59,6 +59,7 @@ impl Master {
         known.attached = attached_slot;
         known.attach_problem = None;
         known.to_launch.clear();
+        self.no_longer_missing(&agent);
         self.timers.clear(&Timer::AgentLost(agent.clone()));
         self.timers.clear(&Timer::AgentLate(agent.clone()));
         self.timers.set(Timer::Ping(agent.clone()), self.now.after(self.config.agent_ping_timeout));

@@ -124,6 +124,7 @@ impl Simulation {
                     attributes: BTreeMap::new(),
                     orders: AgentOrders { deactivated: stored.deactivated, ..AgentOrders::default() },
                     was_drained: false,
+                    was_unreachable: false,
                     agent_id: Some(stored.record.agent_id.clone()),
                     epoch: Some(stored.record.epoch),
                 },

@@ -91,6 +91,7 @@ pub(crate) fn agent_object(number: usize) -> Event {
         attributes: BTreeMap::from([("rack".to_owned(), format!("rack-{}", number % 100))]),
         orders: AgentOrders::default(),
         was_drained: false,
+        was_unreachable: false,
         agent_id: Some(agent_id(number)),
         epoch: Some(Epoch(EPOCH.0 - 1)),
     }

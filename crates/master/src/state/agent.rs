@@ -28,6 +28,8 @@ pub(crate) struct Agent {
     pub(crate) capacity: ResourceBag,
     /// How it is reached.
     pub(crate) liveness: Liveness,
+    /// Whether the leader before took it for unreachable.
+    pub(crate) was_unreachable: bool,
     /// Its newest connection, ended or not.
     pub(crate) newest_session: Option<Session>,
     /// Whether it has this leader's epoch on its disk.
@@ -112,6 +114,7 @@ impl Agent {
             slot: None,
             capacity: ResourceBag::new(),
             liveness: Liveness::Expected,
+            was_unreachable: false,
             newest_session: None,
             epoch_confirmed: false,
             attached: None,

@@ -68,6 +68,7 @@ fn a_deactivated_agent_runs_on_and_gets_nothing_new() {
         attributes: BTreeMap::from([("rack".to_owned(), "r1".to_owned())]),
         orders: AgentOrders { deactivated, ..AgentOrders::default() },
         was_drained: false,
+        was_unreachable: false,
         agent_id: None,
         epoch: None,
     };

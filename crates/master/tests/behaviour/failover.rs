@@ -1,7 +1,7 @@
 //! Another leader takes over.
 
 use crate::world::*;
-use proffer_master::{Event, TaskSnapshot};
+use proffer_master::{Epoch, Event, MasterConfig, TaskSnapshot};
 use proffer_mesos_api::{Reason, TaskState};
 
 fn snapshot(task: &str, state: TaskState) -> TaskSnapshot {
@@ -141,4 +141,89 @@ fn a_task_killed_before_its_agent_confirmed_the_epoch_is_not_launched_after_the_
     let (agent, session, epoch) = (agent_name("node1"), world.session("node1"), world.master.config().epoch);
     world.event(Event::EpochConfirmed { agent, session, epoch });
     assert!(!world.log().iter().any(|line| line.contains("launch staged")));
+}
+
+/// Four agents with a task each, of which those in `back` have come to a leader with these settings.
+fn four_agents(config: MasterConfig, back: &[&str]) -> World {
+    let mut world = World::new().built_in("fw");
+    for agent in ["node1", "node2", "node3", "node4"] {
+        world.add_agent(agent, "1", "1Gi");
+    }
+    for task in ["task1", "task2", "task3", "task4"] {
+        world.add_task(task, "fw", "1", "64Mi");
+    }
+    for agent in ["node1", "node2", "node3", "node4"] {
+        let task = world.tasks_on(agent).remove(0);
+        world.says(agent, &task, TaskState::Running);
+    }
+    world.pass(secs(2));
+    let mut world = world.failover_to(config).recovered().clear();
+    for agent in back {
+        let task = world.tasks_on(agent).remove(0);
+        world.connect(agent, vec![snapshot(&task, TaskState::Running)]);
+    }
+    world
+}
+
+fn readinesses(world: &World) -> Vec<&str> {
+    ["node1", "node2", "node3", "node4"].map(|agent| world.agent_records[agent].ready.reason).to_vec()
+}
+
+/// Mesos: `--recovery_agent_removal_limit`; there the master stops.
+#[test]
+fn when_more_agents_stay_away_after_a_failover_than_the_limit_none_is_given_up() {
+    let config = MasterConfig { recovery_agent_removal_limit: 50, ..MasterConfig::new(Epoch(2)) };
+    let mut world = four_agents(config, &["node1"]);
+    world.pass_with_pongs(secs(3600));
+    assert_eq!(readinesses(&world), ["Registered", "RemovalHeldBack", "RemovalHeldBack", "RemovalHeldBack"]);
+    let (_, message) = world.readiness("node2");
+    assert!(message.contains("since more than 50 % of the agents have not"), "{message}");
+    assert!(["task1", "task2", "task3", "task4"].iter().all(|task| world.state(task).0 == Some(TaskState::Running)));
+    let told: Vec<String> = world.log().into_iter().filter(|line| line.contains("RemovalHeldBack")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    // Another comes: those that are still away are no more than half.
+    let task = world.tasks_on("node2").remove(0);
+    world.connect("node2", vec![snapshot(&task, TaskState::Running)]);
+    world.pass_with_pongs(secs(1));
+    assert_eq!(readinesses(&world), ["Registered", "Registered", "Unreachable", "Unreachable"]);
+    // Whoever was given up before does not count for the next leader.
+    let config = MasterConfig { recovery_agent_removal_limit: 50, ..MasterConfig::new(Epoch(3)) };
+    let mut world = world.failover_to(config).recovered();
+    let task = world.tasks_on("node1").remove(0);
+    world.connect("node1", vec![snapshot(&task, TaskState::Running)]);
+    world.pass_with_pongs(secs(601));
+    assert_eq!(readinesses(&world), ["Registered", "Unreachable", "Unreachable", "Unreachable"]);
+}
+
+#[test]
+fn a_node_that_is_removed_ends_its_tasks_even_when_others_are_held_back() {
+    let config = MasterConfig { recovery_agent_removal_limit: 50, ..MasterConfig::new(Epoch(2)) };
+    let mut world = four_agents(config, &["node1"]);
+    world.pass_with_pongs(secs(601));
+    let task = world.tasks_on("node4").remove(0);
+    world.event(Event::AgentDeleted(agent_name("node4")));
+    assert_eq!(world.state(&task), (Some(TaskState::Gone), Some(Reason::AgentRemoved)));
+    // Two of four are away: no more than half.
+    world.pass_with_pongs(secs(1));
+    assert_eq!(readinesses(&world)[..3], ["Registered", "Unreachable", "Unreachable"]);
+}
+
+/// Mesos: `--agent_removal_rate_limit`.
+#[test]
+fn agents_are_given_up_one_after_the_other_where_a_rate_is_set() {
+    let config = MasterConfig { agent_removal_interval: Some(secs(60)), ..MasterConfig::new(Epoch(2)) };
+    let mut world = four_agents(config, &["node1"]);
+    let unreachable = |world: &World| readinesses(world).iter().filter(|reason| **reason == "Unreachable").count();
+    world.pass_with_pongs(secs(600));
+    assert_eq!(unreachable(&world), 1);
+    world.pass_with_pongs(secs(59));
+    assert_eq!(unreachable(&world), 1);
+    world.pass_with_pongs(secs(1));
+    assert_eq!(unreachable(&world), 2);
+    // One that comes while it waits for its turn is spared.
+    let task = world.tasks_on("node4").remove(0);
+    world.connect("node4", vec![snapshot(&task, TaskState::Running)]);
+    world.disconnect("node1");
+    world.pass_with_pongs(secs(75));
+    assert_eq!(readinesses(&world), ["Unreachable", "Unreachable", "Unreachable", "Registered"]);
 }

@@ -127,8 +127,12 @@ impl World {
 
     /// A leader that has not been told any object.
     pub(crate) fn before_recovery(epoch: u64) -> Self {
+        Self::configured(MasterConfig::new(Epoch(epoch)))
+    }
+
+    fn configured(config: MasterConfig) -> Self {
         Self {
-            master: Master::new(MasterConfig::new(Epoch(epoch))),
+            master: Master::new(config),
             now: Time(1_000_000_000_000),
             objects: BTreeMap::new(),
             frameworks: BTreeMap::new(),
@@ -160,7 +164,12 @@ impl World {
 
     /// Another leader takes over: it is told all objects, and no agent is connected yet.
     pub(crate) fn failover(self, epoch: u64) -> Self {
-        let mut next = Self::before_recovery(epoch);
+        self.failover_to(MasterConfig::new(Epoch(epoch)))
+    }
+
+    /// The same to a leader with settings of its own.
+    pub(crate) fn failover_to(self, config: MasterConfig) -> Self {
+        let mut next = Self::configured(config);
         next.now = self.now;
         next.last_session = self.last_session;
         for object in self.frameworks.into_values() {
@@ -176,6 +185,7 @@ impl World {
                 attributes: BTreeMap::new(),
                 orders: self.agent_orders.get(&agent).cloned().unwrap_or_default(),
                 was_drained: record.usage == AgentUse::Drained,
+                was_unreachable: record.ready.reason == "Unreachable",
                 agent_id: Some(record.agent_id),
                 epoch: Some(record.epoch),
             });
@@ -253,6 +263,7 @@ impl World {
             attributes: BTreeMap::new(),
             orders: self.agent_orders.get(agent).cloned().unwrap_or_default(),
             was_drained: record.is_some_and(|record| record.usage == AgentUse::Drained),
+            was_unreachable: record.is_some_and(|record| record.ready.reason == "Unreachable"),
             agent_id: record.map(|record| record.agent_id.clone()),
             epoch: record.map(|record| record.epoch),
         }
@@ -599,6 +610,14 @@ impl World {
     pub(crate) fn state(&self, task: &str) -> (Option<TaskState>, Option<Reason>) {
         let record = self.record(task);
         (record.state, record.reason)
+    }
+
+    /// The tasks that are recorded on an agent, by name.
+    pub(crate) fn tasks_on(&self, agent: &str) -> Vec<String> {
+        let is_there = |object: &&TaskObject| {
+            object.record.as_ref().and_then(|record| record.agent.as_ref()).is_some_and(|place| place.agent.0 == agent)
+        };
+        self.objects.values().filter(is_there).map(|object| object.id.key.name.clone()).collect()
     }
 
     /// The newest offer.

@@ -423,6 +423,7 @@ impl Cluster {
             attributes: BTreeMap::new(),
             orders: self.orders_of(agent),
             was_drained: false,
+            was_unreachable: false,
             agent_id: record.as_ref().map(|record| record.agent_id.clone()),
             epoch: record.as_ref().map(|record| record.epoch),
         };
@@ -698,6 +699,7 @@ impl Cluster {
                         attributes: BTreeMap::new(),
                         orders: self.orders_of(&name),
                         was_drained: false,
+                        was_unreachable: false,
                         agent_id: None,
                         epoch: None,
                     };
