@@ -25,10 +25,11 @@ use serde_json::Value;
     printcolumn(name = "Memory", type_ = "string", json_path = ".spec.resources.memory", priority = 1),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("self.metadata.name.size() <= 253").message("a task's name has at most 253 characters: choose a shorter metadata.name"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+// Set as a whole, and never changed: so the API server need not note who set which field of it.
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 #[x_kube(validation = Rule::new("self == oldSelf").message("a task's spec cannot be changed, since it may run already: delete the Task and apply it again"))]
 #[x_kube(validation = Rule::new("!has(self.limits) || !has(self.limits.cpu) || !isQuantity(string(self.limits.cpu)) || !isQuantity(string(self.resources.cpu)) || quantity(string(self.limits.cpu)).compareTo(quantity(string(self.resources.cpu))) >= 0").message("limits.cpu is less than resources.cpu, which the task is given: write a limit of at least that, or leave it out"))]
 #[x_kube(validation = Rule::new("!has(self.limits) || !has(self.limits.memory) || !isQuantity(string(self.limits.memory)) || !isQuantity(string(self.resources.memory)) || quantity(string(self.limits.memory)).compareTo(quantity(string(self.resources.memory))) >= 0").message("limits.memory is less than resources.memory, which the task is given: write a limit of at least that, or leave it out"))]
@@ -267,6 +268,8 @@ pub enum TaskState {
 /// What the controller and the agent know of a task.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+// Written by the leader alone, and as a whole.
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct TaskStatus {
     /// Generation of the spec that this was seen of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
