@@ -8,7 +8,7 @@ use crate::launcher::Launcher;
 use crate::link::{self, Registration};
 use crate::metrics::{LaunchOutcome, Metrics};
 use crate::work::Work;
-use proffer_agent::{Action, Agent, Effect, Event, FromMaster, Now, Record, ToMaster, WriteId};
+use proffer_agent::{Action, Agent, Effect, Event, FromMaster, MasterCall, Now, Order, Record, ToMaster, WriteId};
 use proffer_agent_link::v1;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
@@ -315,8 +315,13 @@ impl State {
     }
 
     fn note_order(&self, message: &FromMaster) {
-        if let proffer_agent::MasterCall::Launch(order) = &message.call {
-            let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        let launched: &[Order] = match &message.call {
+            MasterCall::Launch(order) => std::slice::from_ref(order),
+            MasterCall::LaunchGroup(orders) => orders,
+            _ => return,
+        };
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        for order in launched {
             orders.entry(order.task.uid.clone()).or_insert_with(Instant::now);
         }
     }

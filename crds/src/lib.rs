@@ -45,7 +45,7 @@ pub use reservation::{
 };
 pub use task::{
     Command, EnvironmentVariable, FrameworkReference, KillPolicy, Placement, PortRequest, ResourceRequest, Task,
-    TaskAgent, TaskLimits, TaskSpec, TaskState, TaskStatus, TaskTimes, TaskVolume,
+    TaskAgent, TaskGroup, TaskLimits, TaskSpec, TaskState, TaskStatus, TaskTimes, TaskVolume,
 };
 
 /// The schema of a message in Mesos' JSON: an object whose fields Mesos defines.

@@ -89,6 +89,19 @@ pub struct Placement {
     pub master_epoch: i64,
     /// When it was placed, RFC 3339 with microseconds.
     pub at: String,
+    /// The group that it was launched with, if it was (Mesos: `LAUNCH_GROUP`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<TaskGroup>,
+}
+
+/// The group of tasks that a task was launched with: all of them or none.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskGroup {
+    /// The same in all of its tasks, and in no others.
+    pub id: String,
+    /// How many tasks it has.
+    pub size: i32,
 }
 
 /// A persistent volume of a task.

@@ -28,6 +28,10 @@ pub(super) fn from_wire(message: Message) -> Option<FromMaster> {
             (launch.epoch, MasterCall::Prepare(Box::new(order(launch)?)))
         }
         Message::Launch(launch) => (launch.epoch, MasterCall::Launch(Box::new(order(launch)?))),
+        Message::LaunchGroup(v1::LaunchGroup { epoch, id, launches }) => {
+            let of_group = |launch| Some(Order { group: Some(id.clone()), ..order(launch)? });
+            (epoch, MasterCall::LaunchGroup(launches.into_iter().map(of_group).collect::<Option<_>>()?))
+        }
         Message::Kill(v1::Kill { epoch, task, grace_millis }) => {
             (epoch, MasterCall::Kill { task: task_id(task?), grace_millis })
         }
@@ -74,6 +78,7 @@ fn order(launch: v1::Launch) -> Option<Order> {
         },
         kill_grace_millis: launch.kill_grace_millis,
         volumes: launch.volumes.into_iter().map(volume_mount).collect(),
+        group: None,
     })
 }
 

@@ -121,6 +121,11 @@ pub(super) fn to_agent(message: ToAgent, master_id: &str) -> v1::FromMaster {
         }
         ToAgent::Prepare(launch) => Message::Prepare(v1::Prepare { launch: Some(to_launch(*launch)) }),
         ToAgent::Launch(launch) => Message::Launch(to_launch(*launch)),
+        ToAgent::LaunchGroup { epoch, id, launches } => Message::LaunchGroup(v1::LaunchGroup {
+            epoch: epoch.0,
+            id,
+            launches: launches.into_iter().map(to_launch).collect(),
+        }),
         ToAgent::Kill { epoch, task, framework, grace } => Message::Kill(v1::Kill {
             epoch: epoch.0,
             task: Some(to_task_id(task, framework)),

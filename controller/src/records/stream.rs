@@ -7,11 +7,11 @@ use kube::Resource;
 use proffer_crds::{
     Capability, Command, Delivery, EnvironmentVariable, ExternalScheduler, Framework, FrameworkPhase,
     FrameworkReference, FrameworkSpec, KillPolicy, Placement, PortRequest, QuantityText, ResourceRequest, Scheduler,
-    TASK_FINALIZER, Task, TaskAgent, TaskDurability, TaskLimits, TaskSpec,
+    TASK_FINALIZER, Task, TaskAgent, TaskDurability, TaskGroup as ObjectGroup, TaskLimits, TaskSpec,
 };
 use proffer_master::{
     AgentName, Epoch, FrameworkSpecRecord, NewTask, PlacedOn, PortRequest as Ports, StreamObject, StreamTaskObject,
-    TaskRecord, resources,
+    TaskGroup, TaskRecord, resources,
 };
 use proffer_mesos_api::v1::framework_info::capability::Type;
 use proffer_mesos_api::v1::scheduler::OfferConstraints;
@@ -38,7 +38,7 @@ const CAPABILITIES: [(Type, Capability); 8] = [
 
 /// The object of a task that was launched over a stream, with its place. An error says what cannot be written.
 pub fn task(new: &NewTask) -> Result<Task, String> {
-    let NewTask { id, framework: (framework, framework_uid), info, request, record } = new;
+    let NewTask { id, framework: (framework, framework_uid), info, group, request, record } = new;
     let place = record.agent.as_ref().ok_or("a launch without an agent")?;
     let ports = match &request.ports {
         Ports::Numbers(numbers) if numbers.len() <= MOST_PORTS => {
@@ -76,6 +76,9 @@ pub fn task(new: &NewTask) -> Result<Task, String> {
             role: record.role.as_ref().map_or_else(|| "*".to_owned(), ToString::to_string),
             master_epoch: epoch_number(record.epoch).unwrap_or_default(),
             at: record.staging_at.map(to_text).unwrap_or_default(),
+            group: group
+                .as_ref()
+                .map(|group| ObjectGroup { id: group.id.clone(), size: i32::try_from(group.size).unwrap_or(i32::MAX) }),
         }),
         ..TaskSpec::default()
     };
@@ -100,7 +103,10 @@ pub fn task(new: &NewTask) -> Result<Task, String> {
 #[must_use]
 pub fn task_object(spec: &TaskSpec) -> Option<Result<StreamTaskObject, String>> {
     let info = spec.task_info.as_ref()?;
-    Some(from_json(info).map(|info| StreamTaskObject { info }).map_err(|error| format!("spec.taskInfo: {error}")))
+    let group = spec.placement.as_ref().and_then(|placement| placement.group.as_ref());
+    let group = group.map(|group| TaskGroup { id: group.id.clone(), size: usize::try_from(group.size).unwrap_or(0) });
+    let object = from_json(info).map(|info| StreamTaskObject { info, group });
+    Some(object.map_err(|error| format!("spec.taskInfo: {error}")))
 }
 
 /// The record that a Task's place in its spec stands for: what counts until a status is written.

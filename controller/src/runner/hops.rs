@@ -67,10 +67,15 @@ impl Hops {
 
     /// A message goes to an agent.
     pub(super) fn sent(&mut self, message: &ToAgent) {
-        if let ToAgent::Launch(launch) = message
-            && self.sent.len() < FOLLOWED
-        {
-            self.sent.insert(launch.task.clone(), Boot::now());
+        let launches = match message {
+            ToAgent::Launch(launch) => std::slice::from_ref(launch.as_ref()),
+            ToAgent::LaunchGroup { launches, .. } => launches,
+            _ => return,
+        };
+        for launch in launches {
+            if self.sent.len() < FOLLOWED {
+                self.sent.insert(launch.task.clone(), Boot::now());
+            }
         }
     }
 

@@ -187,6 +187,7 @@ impl Agent {
             MasterCall::Slot { pod_uid, pod_ip } => self.slot_named(pod_uid, pod_ip),
             MasterCall::Prepare(order) => self.prepare(order),
             MasterCall::Launch(order) => self.launch(now, *order),
+            MasterCall::LaunchGroup(orders) => self.launch_group(now, orders),
             MasterCall::Kill { task, grace_millis } => self.kill(now, &task, grace_millis),
             MasterCall::Acknowledge { task, uuid } => self.acknowledge(now, &task.uid, uuid),
             MasterCall::Ping { sequence } => self.send(ToMaster::Pong { sequence }),

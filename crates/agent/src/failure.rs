@@ -23,6 +23,8 @@ pub enum LaunchFailure {
     AlreadyStarted,
     /// A volume that the task uses is being removed.
     VolumeInRemoval(String),
+    /// Another task of its group cannot be started: which, and why.
+    OfGroup(String, Box<LaunchFailure>),
     /// Something of the node failed: which step, and what the kernel said.
     Setup(String, String),
 }
@@ -33,6 +35,7 @@ impl LaunchFailure {
         match self {
             Self::Invalid(_) | Self::RootNotAllowed => TaskState::Error,
             Self::NotAttached(_) | Self::VolumeInRemoval(_) => TaskState::Dropped,
+            Self::OfGroup(_, failure) => failure.state(),
             _ => TaskState::Failed,
         }
     }
@@ -43,6 +46,11 @@ impl LaunchFailure {
             Self::RootNotAllowed => Reason::TaskUnauthorized,
             Self::AlreadyStarted => Reason::ExecutorTerminated,
             Self::VolumeInRemoval(_) => Reason::ResourcesUnknown,
+            Self::OfGroup(_, failure) => match failure.reason() {
+                Reason::TaskInvalid => Reason::TaskGroupInvalid,
+                Reason::TaskUnauthorized => Reason::TaskGroupUnauthorized,
+                reason => reason,
+            },
             _ => Reason::ContainerLaunchFailed,
         }
     }
@@ -73,6 +81,7 @@ impl LaunchFailure {
             Self::VolumeInRemoval(id) => {
                 format!("volume {id:?} is being removed, as its reservation was deleted: use another")
             }
+            Self::OfGroup(name, failure) => format!("task {name:?} of its group: {}", failure.message()),
             Self::Setup(step, why) => format!("the task's container could not be set up: {step}: {why}"),
         }
     }

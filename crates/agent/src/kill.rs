@@ -13,7 +13,7 @@ use std::time::Duration;
 /// How long an init has to end everything, write the record and go.
 const INIT_GRACE: Duration = Duration::from_secs(5);
 /// Longest grace that is taken as meant.
-const LONGEST_GRACE_MILLIS: u64 = 30 * 24 * 3600 * 1000;
+pub(crate) const LONGEST_GRACE_MILLIS: u64 = 30 * 24 * 3600 * 1000;
 
 impl Agent {
     /// The master wants the task to end.
@@ -30,8 +30,15 @@ impl Agent {
         if task.killing.is_some_and(|killing| killing.grace <= grace) {
             return;
         }
-        self.checkpoint(Record::Kill { uid: uid.to_owned(), grace_millis }, true);
+        self.begin_kill(now, uid, grace_millis, None);
+    }
+
+    /// Checkpoints that a task is to end, and begins to end it.
+    pub(crate) fn begin_kill(&mut self, now: Now, uid: &str, grace_millis: u64, because: Option<String>) {
+        let grace = Duration::from_millis(grace_millis);
+        self.checkpoint(Record::Kill { uid: uid.to_owned(), grace_millis, because: because.clone() }, true);
         if let Some(task) = self.tasks.get_mut(uid) {
+            task.kill_because = because;
             // A later, more impatient kill shortens the wait that goes on.
             let next = task.killing.and_then(|killing| killing.next).map(|(signal, at)| match signal {
                 TaskSignal::KillAll => (signal, at.min(now.monotonic + grace)),
@@ -43,7 +50,7 @@ impl Agent {
     }
 
     /// A kill of what the agent never saw, or forgot long ago: the master can finish with it (Mesos answers so too).
-    fn answer_unknown(&mut self, now: Now, id: &TaskId) {
+    pub(crate) fn answer_unknown(&mut self, now: Now, id: &TaskId) {
         let message =
             "the agent does not know this task: it never got there, or its record is past retention".to_owned();
         let status = Status { reason: Some(Reason::ExecutorTerminated), message, ..ended(now, TaskState::Dropped) };

@@ -26,25 +26,8 @@ impl Agent {
             self.send(ToMaster::Status(Box::new(update)));
             return;
         }
-        let problem = validate::order(&order).err().or_else(|| self.no_slot());
-        let problem = problem.or_else(|| self.volume_in_removal(&order.volumes));
-        let sandbox = if problem.is_some() { String::new() } else { self.sandbox_of(&order.task) };
-        let running_uuid = self.draw_uuid(now);
-        let mut task = Task {
-            order,
-            sandbox,
-            boot_id: self.config.boot_id.clone(),
-            phase: Phase::Starting,
-            killing: None,
-            running_uuid,
-            pending: VecDeque::new(),
-            latest: None,
-            retry: None,
-        };
-        if problem.is_some() {
-            // It may be what is wrong, and it is not needed any more.
-            task.order.command = Command::default();
-        }
+        let problem = self.problem_with(&order);
+        let task = self.new_task(now, order, problem.is_none());
         let write = self.checkpoint(task.launched(), problem.is_none());
         let spawn = task.spawn();
         self.tasks.insert(uid.clone(), task);
@@ -52,6 +35,35 @@ impl Agent {
             Some(failure) => self.finish(now, &uid, refusal(now, &failure)),
             None => self.act(Some(write).filter(|_| !self.has(Planted::SpawnsBeforeCheckpoint)), spawn),
         }
+    }
+
+    /// Why a task cannot be started here and now.
+    pub(crate) fn problem_with(&self, order: &Order) -> Option<LaunchFailure> {
+        let problem = validate::order(order).err().or_else(|| self.no_slot());
+        problem.or_else(|| self.volume_in_removal(&order.volumes))
+    }
+
+    /// A task that was ordered, to be started or only to be told of.
+    pub(crate) fn new_task(&mut self, now: Now, order: Order, to_be_started: bool) -> Task {
+        let sandbox = if to_be_started { self.sandbox_of(&order.task) } else { String::new() };
+        let running_uuid = self.draw_uuid(now);
+        let mut task = Task {
+            order,
+            sandbox,
+            boot_id: self.config.boot_id.clone(),
+            phase: Phase::Starting,
+            killing: None,
+            kill_because: None,
+            running_uuid,
+            pending: VecDeque::new(),
+            latest: None,
+            retry: None,
+        };
+        if !to_be_started {
+            // It may be what is wrong, and it is not needed any more.
+            task.order.command = Command::default();
+        }
+        task
     }
 
     /// Has a task made ready that is likely to be launched. What is wrong with it is for the launch to say. One with volumes

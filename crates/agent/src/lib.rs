@@ -16,6 +16,7 @@
 //! - the highest epoch that was confirmed is on disk, and nothing of a lower one is obeyed;
 //! - every status update keeps its UUID and is sent again until it is acknowledged, those of one task in order, one at
 //!   a time; a task is forgotten only when its terminal update is acknowledged;
+//! - the tasks of a group are launched all or not at all, and when one of them fails or is killed, the others are killed;
 //! - a volume is removed only when the master asks for it and no task uses it.
 
 #![allow(clippy::similar_names, reason = "a task's uid and an update's uuid are the terms of the field")]
@@ -27,6 +28,7 @@ mod event;
 mod exit;
 mod failure;
 mod gc;
+mod group;
 mod invariants;
 mod kill;
 mod launch;

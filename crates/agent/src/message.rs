@@ -71,6 +71,9 @@ pub struct Order {
     /// Persistent volumes that it uses. A journal of a version without them has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<VolumeMount>,
+    /// The group that it is one of: when one of it fails or is killed, so are the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
 }
 
 /// Identity of a persistent volume on its agent (Mesos: the persistence ID is unique for a role).
@@ -190,6 +193,8 @@ pub enum MasterCall {
     Prepare(Box<Order>),
     /// Launch a task.
     Launch(Box<Order>),
+    /// Launch the tasks of a group: all of them or none.
+    LaunchGroup(Vec<Order>),
     /// End a task.
     Kill {
         /// Which.

@@ -36,6 +36,11 @@ pub enum Record {
         /// UUID of its `TASK_RUNNING`.
         running_uuid: Uuid,
     },
+    /// Several facts, all of them or none.
+    Together {
+        /// The facts, in their order.
+        records: Vec<Record>,
+    },
     /// A task's command runs.
     Spawned {
         /// UID of the task.
@@ -53,6 +58,9 @@ pub enum Record {
         uid: String,
         /// Time from SIGTERM to SIGKILL, in milliseconds.
         grace_millis: u64,
+        /// Why, if it is the agent that wants it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
     },
     /// A task has ended.
     Ended {

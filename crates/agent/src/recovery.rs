@@ -61,6 +61,7 @@ impl Agent {
                     boot_id,
                     phase: Phase::Unresolved(None),
                     killing: None,
+                    kill_because: None,
                     running_uuid,
                     pending: VecDeque::new(),
                     latest: None,
@@ -68,11 +69,17 @@ impl Agent {
                 };
                 self.tasks.insert(task.order.task.uid.clone(), task);
             }
+            Record::Together { records } => {
+                for record in records {
+                    self.replay(record);
+                }
+            }
             Record::Spawned { uid, process, at_micros, times } => {
                 self.now_running(&uid, process, at_micros, times);
                 self.with(&uid, |task| task.phase = Phase::Unresolved(Some(process)));
             }
-            Record::Kill { uid, grace_millis } => self.with(&uid, |task| {
+            Record::Kill { uid, grace_millis, because } => self.with(&uid, |task| {
+                task.kill_because = because;
                 task.killing = Some(Killing { grace: Duration::from_millis(grace_millis), next: None });
             }),
             Record::Ended { uid, update } => self.with(&uid, |task| {
@@ -134,7 +141,7 @@ impl Agent {
             }
             if let Some(killing) = task.killing {
                 let grace_millis = u64::try_from(killing.grace.as_millis()).unwrap_or(u64::MAX);
-                records.push(Record::Kill { uid: uid.clone(), grace_millis });
+                records.push(Record::Kill { uid: uid.clone(), grace_millis, because: task.kill_because.clone() });
             }
             if task.phase == Phase::Ended {
                 // A TASK_RUNNING that was never acknowledged comes before it.

@@ -45,6 +45,8 @@ pub(crate) struct Task {
     pub(crate) boot_id: String,
     pub(crate) phase: Phase,
     pub(crate) killing: Option<Killing>,
+    /// Why it is being killed, if it is the agent that wants it.
+    pub(crate) kill_because: Option<String>,
     /// UUID of its `TASK_RUNNING`, fixed when the launch is checkpointed: so that update needs no write of its own.
     pub(crate) running_uuid: crate::message::Uuid,
     /// Updates that are not acknowledged, oldest first.

@@ -7,6 +7,7 @@ use crate::message::{Command, Status, ToMaster, Uuid};
 use crate::planted::Planted;
 use crate::record::Record;
 use crate::task::{Phase, Retained};
+use proffer_mesos_api::TaskState;
 use std::time::Duration;
 
 /// Wait before an update is sent for the second time (Mesos: `STATUS_UPDATE_RETRY_INTERVAL_MIN`).
@@ -16,11 +17,17 @@ pub const LONGEST_RETRY: Duration = Duration::from_mins(10);
 
 impl Agent {
     /// The task has ended with this status: checkpoints it, then tells it.
-    pub(crate) fn finish(&mut self, now: Now, uid: &str, status: Status) {
+    pub(crate) fn finish(&mut self, now: Now, uid: &str, mut status: Status) {
+        // First: whoever finds that this one has ended must find that the others are to end, too.
+        self.end_rest_of_group(now, uid, status.state);
         let uuid = self.draw_uuid(now);
         let Some(task) = self.tasks.get_mut(uid) else {
             return;
         };
+        if let Some(because) = task.kill_because.take().filter(|_| status.state == TaskState::Killed) {
+            status.message =
+                if status.message.is_empty() { because } else { format!("{because} ({})", status.message) };
+        }
         task.phase = Phase::Ended;
         task.killing = None;
         task.order.command = Command::default();

@@ -6,8 +6,12 @@ mod bench_node;
 
 use bench_node::{Life, Node, order, order_with};
 use proffer_agent::{Event, LaunchFailure, MasterCall, VolumeId};
+use proffer_mesos_api::TaskState;
 use proptest::prelude::*;
 use std::time::Duration;
+
+/// Tasks that are launched as one.
+const GROUP: [&str; 2] = ["t6", "t7"];
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -31,14 +35,14 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (0u8..6).prop_map(Step::Launch),
-        2 => (0u8..6).prop_map(Step::Kill),
-        6 => (0u8..6).prop_map(Step::Acknowledge),
+        6 => (0u8..8).prop_map(Step::Launch),
+        2 => (0u8..8).prop_map(Step::Kill),
+        6 => (0u8..8).prop_map(Step::Acknowledge),
         8 => Just(Step::Sync),
         6 => Just(Step::Spawned),
         1 => Just(Step::SpawnFailed),
-        4 => ((0u8..6), 0i32..3).prop_map(|(task, code)| Step::Exits(task, code)),
-        1 => (0u8..6).prop_map(Step::DiesUnseen),
+        4 => ((0u8..8), 0i32..3).prop_map(|(task, code)| Step::Exits(task, code)),
+        1 => (0u8..8).prop_map(Step::DiesUnseen),
         2 => Just(Step::DestroyVolume),
         2 => Just(Step::VolumeRemoved),
         2 => (1u16..20_000).prop_map(Step::Pass),
@@ -65,7 +69,8 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
         match step {
             Step::Launch(task) if master.connected => {
                 // A sandbox is kept for an hour here, and no test lasts as long: an earlier launch is always known.
-                master.launched.insert(uid(*task));
+                let group = GROUP.contains(&uid(*task).as_str());
+                master.launched.extend(if group { GROUP.map(ToOwned::to_owned).to_vec() } else { vec![uid(*task)] });
                 launch(&mut node, &uid(*task));
             }
             // A master kills what it has launched.
@@ -105,6 +110,8 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
         for (uid, starts) in &node.starts {
             prop_assert!(*starts <= 1, "{uid} was started {starts} times");
         }
+        let [one, other] = GROUP;
+        prop_assert_eq!(node.agent.knows(one), node.agent.knows(other), "half a group is there");
     }
     settle(&mut node, &mut master);
     // Faults are over. What the master launched is running, or over and known to be so.
@@ -123,11 +130,24 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
         );
     }
     prop_assert_eq!(node.agent.unacknowledged(), 0);
+    for (one, other) in [(GROUP[0], GROUP[1]), (GROUP[1], GROUP[0])] {
+        let ended_badly = node
+            .updates(one)
+            .iter()
+            .any(|update| matches!(update.status.state, TaskState::Failed | TaskState::Killed | TaskState::Error));
+        if ended_badly && matches!(node.lives.get(other), Some(Life::Runs(_))) {
+            prop_assert!(node.signals.iter().any(|(uid, _)| uid == other), "{one} ended badly and {other} goes on");
+        }
+    }
     Ok(())
 }
 
-/// Half of the tasks use a volume, the same one.
+/// Half of the tasks use a volume, the same one; two are a group.
 fn launch(node: &mut Node, uid: &str) {
+    if GROUP.contains(&uid) {
+        node.launch_group(&GROUP);
+        return;
+    }
     let with_volume = ["t3", "t4", "t5"].contains(&uid);
     node.launch_order(if with_volume { order_with(uid, "v") } else { order(uid) });
 }

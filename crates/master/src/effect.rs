@@ -220,6 +220,15 @@ pub enum ToAgent {
     Prepare(Box<Launch>),
     /// Run a task.
     Launch(Box<Launch>),
+    /// Run the tasks of a group: all of them or none.
+    LaunchGroup {
+        /// This leader's epoch.
+        epoch: Epoch,
+        /// The group.
+        id: String,
+        /// Its tasks.
+        launches: Vec<Launch>,
+    },
     /// End a task.
     Kill {
         /// This leader's epoch.

@@ -242,6 +242,17 @@ pub struct StreamObject {
 pub struct StreamTaskObject {
     /// What its framework asked for.
     pub info: TaskInfo,
+    /// The group that it was launched with, if it was.
+    pub group: Option<TaskGroup>,
+}
+
+/// A group of tasks that were launched as one (Mesos: `LAUNCH_GROUP`), as each of them records it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskGroup {
+    /// Names it, among all that there ever were.
+    pub id: String,
+    /// How many tasks it has.
+    pub size: usize,
 }
 
 /// A Framework object, validated.

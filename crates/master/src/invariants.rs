@@ -43,6 +43,7 @@ impl Master {
             let waits = stray.is_some_and(|stray| stray.orphan.is_some()) && !self.tasks.contains_key(id);
             ensure(waits, || format!("{id:?} is no orphan on {agent}"))?;
         }
+        self.check_groups()?;
         self.check_claims()?;
         self.allocator.check_invariants()?;
         self.check_nothing_is_kept_back()
@@ -125,7 +126,9 @@ impl Master {
         let sum =
             |parts: &mut dyn Iterator<Item = &ResourceBag>| parts.fold(ResourceBag::new(), |sum, part| sum.plus(part));
         let strays = known.strays.values().map(|stray| &stray.held);
-        let allocated = sum(&mut placed.values().map(|placed| &placed.held).chain(strays));
+        let executors =
+            self.executors.iter().filter(|(key, _)| key.agent == *agent).map(|(_, executor)| &executor.held);
+        let allocated = sum(&mut placed.values().map(|placed| &placed.held).chain(strays).chain(executors));
         let offered = sum(&mut live.iter().map(|(_, offer)| &offer.resources)).plus(&self.pooled_on(agent));
         ensure(*books.allocated() == allocated, || format!("{allocated} is held, {} in the books", books.allocated()))?;
         ensure(*books.offered() == offered, || format!("{offered} is offered, {} in the books", books.offered()))?;
@@ -160,6 +163,9 @@ impl Master {
             if let Some(placed) = task.placed() {
                 claim(task.framework.clone(), &placed.held);
             }
+        }
+        for (key, executor) in &self.executors {
+            claim(key.framework.clone(), &executor.held);
         }
         for (id, stray) in self.agents.values().flat_map(|known| &known.strays) {
             claim(ObjectKey::new(id.key.namespace.clone(), stray.framework.clone()), &stray.held);

@@ -13,8 +13,12 @@ impl Master {
         let Some(task) = self.tasks.get_mut(id) else { return };
         let Some(placed) = task.placed_mut() else { return };
         placed.kill.get_or_insert(cause);
+        let confirmed = placed.confirmed;
         self.show_killing(id);
         self.send_kill(id);
+        if let Some(group) = self.group_of(id).filter(|_| !confirmed) {
+            self.kill_unlaunched(&group, cause);
+        }
         if self.has(Planted::ReleasesAtKill) {
             self.release_if_deleting(id);
         }

@@ -6,7 +6,7 @@ use crate::ids::{AgentName, TaskId, WriteId};
 use crate::master::Master;
 use crate::planted::Planted;
 use crate::record::PlacedOn;
-use crate::state::{Agent, Phase, Placed, Write, volume_id};
+use crate::state::{Agent, Phase, Placed, Task, Write, volume_id};
 use crate::tasks::SETTLE;
 use crate::timers::Timer;
 use proffer_allocator::AgentBooks;
@@ -88,6 +88,7 @@ impl Master {
         if !offer.is_some_and(|offer| self.allocator.launch_from(offer, &held)) {
             self.allocator.allocate(&agent, &framework, &role, &held);
         }
+        self.join_executor(id, &role, offer);
         if let Some(known) = self.agents.get_mut(&agent) {
             known.tasks.insert(id.clone());
         }
@@ -101,6 +102,7 @@ impl Master {
         let Some(task) = self.tasks.get(id) else { return };
         let Some(Placed { agent, role, held, launch, .. }) = task.placed().cloned() else { return };
         let framework = task.framework.clone();
+        self.leave_executor(id);
         self.allocator.release(&agent, &framework, &role, &held);
         if let Some(known) = self.agents.get_mut(&agent) {
             known.tasks.remove(id);
@@ -131,9 +133,11 @@ impl Master {
 
     /// Sends a task to its agent, once its place is recorded; as soon as the agent can launch.
     pub(crate) fn send_launch(&mut self, id: &TaskId) {
-        let epoch = self.epoch();
-        let Some(task) = self.tasks.get(id) else { return };
-        let (Some(placed), Ok(request)) = (task.placed(), &task.request) else { return };
+        if let Some(group) = self.group_of(id) {
+            self.send_group(&group);
+            return;
+        }
+        let Some(placed) = self.tasks.get(id).and_then(Task::placed) else { return };
         if placed.kill.is_some() {
             // The kill is on its way and must not be overtaken: an agent that does not know the task says so.
             return;
@@ -148,8 +152,19 @@ impl Master {
             self.take_placement_back(id);
             return;
         }
-        let launch = Box::new(Launch {
-            epoch,
+        let Some(launch) = self.launch_of(id).map(Box::new) else { return };
+        if after.is_some() && self.writes.len() <= PREPARED_AT_ONCE && launch.command.size() <= LARGEST_PREPARED {
+            self.send(&agent, ToAgent::Prepare(launch.clone()), None);
+        }
+        self.send(&agent, ToAgent::Launch(launch), after);
+    }
+
+    /// What the agent of a placed task needs to run it.
+    pub(crate) fn launch_of(&self, id: &TaskId) -> Option<Launch> {
+        let task = self.tasks.get(id)?;
+        let (placed, request) = (task.placed()?, task.request.as_ref().ok()?);
+        Some(Launch {
+            epoch: self.epoch(),
             task: id.clone(),
             framework: task.framework.name.clone(),
             resources: placed.held.clone(),
@@ -158,16 +173,12 @@ impl Master {
             mem_limit: request.mem_limit,
             command: request.command.clone(),
             kill_grace: request.kill_grace,
-        });
-        if after.is_some() && self.writes.len() <= PREPARED_AT_ONCE && launch.command.size() <= LARGEST_PREPARED {
-            self.send(&agent, ToAgent::Prepare(launch.clone()), None);
-        }
-        self.send(&agent, ToAgent::Launch(launch), after);
+        })
     }
 
     /// A leader before this one recorded a place late, and by then there is no room. Its agent obeys this leader and has
     /// not got the task, so nobody ever launches it there.
-    fn take_placement_back(&mut self, id: &TaskId) {
+    pub(crate) fn take_placement_back(&mut self, id: &TaskId) {
         self.vacate(id);
         self.clear_place(id);
         self.write_note(id);
@@ -175,7 +186,7 @@ impl Master {
     }
 
     /// A task waits for its agent to be able to launch; if that takes long, it says so.
-    fn postpone_launch(&mut self, id: &TaskId, agent: &AgentName) {
+    pub(crate) fn postpone_launch(&mut self, id: &TaskId, agent: &AgentName) {
         let Some(known) = self.agents.get_mut(agent) else { return };
         known.to_launch.insert(id.clone());
         let Some(known) = self.agents.get(agent) else { return };

@@ -8,6 +8,7 @@
 //! Event --> master.rs --> frameworks.rs  tasks.rs  agents.rs  offers.rs     what objects, agents and frameworks say
 //!                              |            |          |          |
 //!                              |         launch.rs  registration.rs         a task gets, has and loses its agent
+//!                              |         groups.rs  executors.rs            so do groups of tasks
 //!                              |         updates.rs kill.rs ending.rs
 //!                              v
 //!  roles.rs  drain.rs  maintenance.rs  inverse_offers.rs                    what operators say
@@ -26,8 +27,10 @@ mod drain;
 mod effect;
 mod ending;
 mod event;
+mod executors;
 mod explain;
 mod frameworks;
+mod groups;
 mod ids;
 mod invariants;
 mod inverse_offers;
@@ -63,8 +66,8 @@ pub use config::MasterConfig;
 pub use effect::{Effect, Launch, OperatorProblem, ToAgent, VolumeMount};
 pub use event::{
     AgentRegistration, Command, Delivery, Event, FrameworkObject, OfferReply, ReservationObject, SchedulerKind, Slot,
-    StatusUpdate, StreamObject, StreamTaskObject, Subscription, TaskObject, TaskRequest, TaskSnapshot, VolumeRequest,
-    WriteOutcome,
+    StatusUpdate, StreamObject, StreamTaskObject, Subscription, TaskGroup, TaskObject, TaskRequest, TaskSnapshot,
+    VolumeRequest, WriteOutcome,
 };
 pub use explain::WaitingTask;
 pub use ids::{AgentName, Connection, Epoch, ObjectKey, OfferId, Session, TaskId, Time, WriteId};

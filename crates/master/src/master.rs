@@ -12,7 +12,7 @@ use crate::record::{Notice, NoticeAbout};
 use crate::recovery::Recovery;
 use crate::removal::Removals;
 use crate::roles::Roles;
-use crate::state::{Agent, Framework, Offer, Reservation, Task, Write};
+use crate::state::{Agent, Executor, ExecutorKey, Framework, Group, Offer, Reservation, Task, Write};
 use crate::stream::Streams;
 use crate::timers::{Timer, Timers};
 use proffer_allocator::Allocator;
@@ -29,6 +29,10 @@ pub struct Master {
     pub(crate) frameworks: BTreeMap<ObjectKey, Framework>,
     pub(crate) tasks: BTreeMap<TaskId, Task>,
     pub(crate) agents: BTreeMap<AgentName, Agent>,
+    /// Task groups of which a task is known, by their IDs.
+    pub(crate) groups: BTreeMap<String, Group>,
+    /// Executors of task groups that hold resources.
+    pub(crate) executors: BTreeMap<ExecutorKey, Executor>,
     /// Which agents may be taken for unreachable, and how fast.
     pub(crate) removals: Removals,
     /// Tasks that agents have and of which no object was seen so far, and where they are.
@@ -89,6 +93,8 @@ impl Master {
             frameworks: BTreeMap::new(),
             tasks: BTreeMap::new(),
             agents: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            executors: BTreeMap::new(),
             removals: Removals::default(),
             orphans: BTreeMap::new(),
             slots: BTreeMap::new(),

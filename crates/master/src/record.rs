@@ -1,5 +1,6 @@
 //! What the master records in objects: the durable side of its state.
 
+use crate::event::TaskGroup;
 use crate::ids::{AgentName, Epoch, ObjectKey, OfferId, TaskId, Time};
 use crate::operator_objects::AgentUse;
 use proffer_allocator::Unavailability;
@@ -53,6 +54,8 @@ pub struct NewTask {
     pub framework: (String, String),
     /// What its framework asked for.
     pub info: TaskInfo,
+    /// The group that it is launched with, if it is.
+    pub group: Option<TaskGroup>,
     /// What of that agents look at.
     pub request: crate::event::TaskRequest,
     /// Its place: agent, role and what it holds there, as a record in the state `TASK_STAGING`.

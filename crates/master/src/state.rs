@@ -2,6 +2,7 @@
 
 mod agent;
 mod framework;
+mod group;
 mod offer;
 mod reservation;
 mod stream;
@@ -11,6 +12,7 @@ mod write;
 
 pub(crate) use agent::{Agent, AgentObject, Liveness, Stray};
 pub(crate) use framework::Framework;
+pub(crate) use group::{Executor, ExecutorKey, Group, Member};
 pub(crate) use offer::{Offer, OfferPhase};
 pub(crate) use reservation::{Reservation, VolumeId, volume_id};
 pub(crate) use stream::{Pending, Stream, StreamTask};

@@ -83,6 +83,7 @@ impl Master {
         let known = self.framework_mut(&framework);
         known.tasks.insert(id.clone());
         known.stream.tasks.extend(task_id.map(|task_id| (task_id, id.clone())));
+        self.enter_group(&id);
         self.changed_frameworks.insert(framework);
         let orphaned_on = self.orphans.get(&id).cloned();
         let streamed = self.tasks.get(&id).is_some_and(|task| task.stream.is_some());
@@ -312,6 +313,7 @@ impl Master {
 
     fn forget_task(&mut self, id: &TaskId) {
         let Some(task) = self.tasks.remove(id) else { return };
+        self.leave_group(id, &task);
         self.timers.clear(&Timer::Settle(id.clone()));
         if let Some(note) = task.note {
             self.writes.remove(&note);

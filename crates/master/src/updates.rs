@@ -3,6 +3,7 @@
 use crate::effect::ToAgent;
 use crate::ending::Ending;
 use crate::event::StatusUpdate;
+use crate::groups::KILLED_BEFORE_DELIVERY;
 use crate::ids::{AgentName, Session, TaskId, WriteId};
 use crate::launch::Placement;
 use crate::master::Master;
@@ -146,10 +147,18 @@ impl Master {
             // The kill came before the launch did.
             update.state = TaskState::Killed;
             update.reason = Some(Reason::TaskKilledDuringLaunch);
+            if self.member(&update.task).is_some() {
+                KILLED_BEFORE_DELIVERY.clone_into(&mut update.message);
+            }
         }
         let id = update.task.clone();
         self.end_task(&id, Ending::reported(agent, update.clone()));
-        self.forward(agent, &update);
+        if update.uuid.is_some() {
+            self.forward(agent, &update);
+        } else {
+            // The agent answers of what it does not know; there is nothing to acknowledge.
+            self.tell_decided(&id);
+        }
     }
 
     /// A task goes on, says its agent.

@@ -91,7 +91,7 @@ impl Master {
         let Some(placed) = task.placed_mut().filter(|placed| placed.launch == Some(write)) else { return };
         placed.launch = None;
         if task.stream.is_some() {
-            self.creation_written(id, outcome);
+            self.creation_written(id, &outcome);
             return;
         }
         match outcome {
@@ -124,12 +124,17 @@ impl Master {
     }
 
     /// The object of a task that was launched over a stream was created, or cannot be.
-    fn creation_written(&mut self, id: &TaskId, outcome: WriteOutcome) {
-        match outcome {
-            WriteOutcome::Done => {}
-            WriteOutcome::Gone => self.not_created(id, "its namespace or its framework is gone"),
-            WriteOutcome::Conflict => self.not_created(id, "there is another object of its name"),
-            WriteOutcome::Refused(why) => self.not_created(id, &why),
+    fn creation_written(&mut self, id: &TaskId, outcome: &WriteOutcome) {
+        let refused = match outcome {
+            WriteOutcome::Done => None,
+            WriteOutcome::Gone => Some("its namespace or its framework is gone"),
+            WriteOutcome::Conflict => Some("there is another object of its name"),
+            WriteOutcome::Refused(why) => Some(why.as_str()),
+        };
+        if let Some(group) = self.group_of(id) {
+            self.member_written(&group, id, refused);
+        } else if let Some(why) = refused {
+            self.not_created(id, why);
         }
     }
 

@@ -15,6 +15,10 @@ pub(crate) fn to_agent(message: master::ToAgent) -> agent::FromMaster {
         }
         ToAgent::Prepare(launch) => (launch.epoch, MasterCall::Prepare(Box::new(order(*launch)))),
         ToAgent::Launch(launch) => (launch.epoch, MasterCall::Launch(Box::new(order(*launch)))),
+        ToAgent::LaunchGroup { epoch, id, launches } => {
+            let of_group = |launch| agent::Order { group: Some(id.clone()), ..order(launch) };
+            (epoch, MasterCall::LaunchGroup(launches.into_iter().map(of_group).collect()))
+        }
         ToAgent::Kill { epoch, task, framework, grace } => {
             let grace_millis = grace.map(|grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
             (epoch, MasterCall::Kill { task: task_to_agent(task, framework), grace_millis })
@@ -69,6 +73,7 @@ fn order(launch: master::Launch) -> agent::Order {
         },
         kill_grace_millis: u64::try_from(launch.kill_grace.as_millis()).unwrap_or(u64::MAX),
         volumes: launch.volumes.into_iter().map(mount).collect(),
+        group: None,
     }
 }
 

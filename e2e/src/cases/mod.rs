@@ -54,6 +54,7 @@ pub const CASES: &[Case] = cases![
     operator::events_follow_a_task,
     scheduler::the_python_framework_runs_as_it_stands,
     scheduler::the_rust_framework_runs_as_it_stands,
+    scheduler::a_task_group_ends_as_one,
     bad_input::an_unknown_framework_is_named,
     bad_input::bad_quantities_are_refused,
     bad_input::more_than_any_agent_has_is_told,

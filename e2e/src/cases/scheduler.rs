@@ -32,6 +32,31 @@ pub(super) fn the_rust_framework_runs_as_it_stands(lab: &Lab) -> Result<()> {
     ended(lab, before)
 }
 
+/// A task group is launched as one, and when one of its tasks fails, the other is killed.
+pub(super) fn a_task_group_ends_as_one(lab: &Lab) -> Result<()> {
+    let tunnel = Tunnel::open(&lab.system(), "service/proffer")?;
+    let folder = paths::workspace()?;
+    let [program, client] = ["e2e/src/cases/task_group.py", "examples/python-framework"]
+        .map(|path| folder.join(path).display().to_string());
+    let printed = run(&mut command("python3", [program.as_str(), client.as_str(), &master(&tunnel)]))?;
+    let expected = "failing: TASK_FAILED under group\nsteady: TASK_KILLED under group";
+    ensure!(printed.trim() == expected, "it ended so: {printed}");
+    let kubectl = lab.kubectl.in_namespace(NAMESPACE);
+    let killed = |task: &Value| {
+        task["spec"]["placement"]["group"]["size"] == 2
+            && task["status"]["state"] == "Killed"
+            && task["status"]["message"]
+                .as_str()
+                .is_some_and(|message| message.contains("of its group ended in Failed"))
+    };
+    crate::deadline::wait_every(
+        std::time::Duration::from_millis(500),
+        "an object to say that its task was killed with its group",
+        super::lab::SOON,
+        || Ok(kubectl.list("tasks", "")?.iter().any(killed).then_some(())),
+    )
+}
+
 fn master(tunnel: &Tunnel) -> String {
     format!("http://127.0.0.1:{}", tunnel.port())
 }

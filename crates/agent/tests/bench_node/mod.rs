@@ -65,6 +65,7 @@ pub fn order(uid: &str) -> Order {
         command: Command { value: "true".to_owned(), shell: true, ..Command::default() },
         kill_grace_millis: 3000,
         volumes: Vec::new(),
+        group: None,
     }
 }
 
@@ -143,6 +144,12 @@ impl Node {
 
     pub fn launch_order(&mut self, order: Order) {
         self.master(self.agent.epoch(), MasterCall::Launch(Box::new(order)));
+    }
+
+    /// Tasks that belong together.
+    pub fn launch_group(&mut self, uids: &[&str]) {
+        let orders = uids.iter().map(|uid| Order { group: Some("g".to_owned()), ..order(uid) }).collect();
+        self.master(self.agent.epoch(), MasterCall::LaunchGroup(orders));
     }
 
     /// The shell is done with the oldest removal of a volume.

@@ -168,6 +168,10 @@ impl Master {
                         }
                     }
                 }
+                Ok(Body::Launch(LaunchBody::Group(group))) => match self.launch_group(&mut acceptance.pool, &group) {
+                    Ok(launched) => acceptance.launched += launched,
+                    Err(problem) => acceptance.problems.push(problem),
+                },
                 Ok(Body::Launch(LaunchBody::Objects(names))) => {
                     let mut seen = BTreeSet::new();
                     for name in names.into_iter().filter(|name| seen.insert(name.clone())) {
@@ -191,6 +195,9 @@ impl Master {
     fn begin_operation(&mut self, acceptance: &mut Acceptance, id: Option<String>, body: &Body) -> Result<(), String> {
         let pool = &acceptance.pool;
         let conversion = match body {
+            Body::OfProvider { name, source } => {
+                return Err(format!("Invalid {name} Operation: {} does not contain {source}", pool.left));
+            }
             Body::Asked(asked) => Conversion::of(&asked.out_of(&pool.left, &pool.role)?, Some(&pool.role))?,
             body => Conversion::of(body, Some(&pool.role))?,
         };
@@ -387,7 +394,10 @@ impl Master {
                 self.finish_operation(&mut acceptance, under_way);
             }
             for Operation { id, body } in std::mem::take(&mut acceptance.operations) {
-                let name = body.map_or("operation", |body| body.name());
+                let name = body.as_ref().map_or("operation", Body::name);
+                if let Ok(Body::Launch(launch)) = &body {
+                    self.drop_launch(&acceptance.pool.framework, launch, why);
+                }
                 self.not_done(&mut acceptance, id, OperationState::Dropped, name, why);
             }
             self.close_acceptance(acceptance);

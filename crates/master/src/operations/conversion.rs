@@ -30,6 +30,7 @@ impl Conversion {
             after,
         };
         match body {
+            Body::OfProvider { name, .. } => Err(format!("{name} needs a resource provider, which no agent has")),
             Body::Launch(_) | Body::Asked(_) => Err(format!("{} converts nothing by itself", body.name())),
             Body::Reserve { source, resources } => {
                 reserve(source, resources, role)?;

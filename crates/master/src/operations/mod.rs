@@ -26,6 +26,7 @@ pub use feedback::{OperationState, OperationUpdate};
 pub(crate) use operator::OperatorTask;
 
 use proffer_mesos_api::v1::TaskInfo;
+use proffer_mesos_api::v1::offer::operation::LaunchGroup;
 use proffer_resources::{Amount, Resource, ResourceBag};
 
 /// One operation of an ACCEPT (Mesos: `Offer.Operation`).
@@ -57,6 +58,14 @@ pub enum Body {
     Create(ResourceBag),
     /// Make disk of persistent volumes, whose data goes.
     Destroy(ResourceBag),
+    /// Something that resource providers do (Mesos: `CREATE_DISK`, `DESTROY_DISK`). No agent here has one, so no offer has
+    /// what it needs.
+    OfProvider {
+        /// Mesos' name of it.
+        name: &'static str,
+        /// The disk that it would work on.
+        source: ResourceBag,
+    },
     /// Make a volume larger.
     GrowVolume {
         /// The volume.
@@ -80,6 +89,8 @@ pub enum LaunchBody {
     Objects(Vec<String>),
     /// Tasks that have none yet.
     Infos(Vec<TaskInfo>),
+    /// Tasks that have none yet: all of them or none.
+    Group(Box<LaunchGroup>),
 }
 
 impl Operation {
@@ -101,9 +112,11 @@ impl Body {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Launch(LaunchBody::Group(_)) => "LAUNCH_GROUP",
             Self::Launch(_) => "LAUNCH",
             Self::Reserve { .. } => "RESERVE",
             Self::Asked(asked) => asked.name(),
+            Self::OfProvider { name, .. } => name,
             Self::Unreserve(_) => "UNRESERVE",
             Self::Create(_) => "CREATE",
             Self::Destroy(_) => "DESTROY",

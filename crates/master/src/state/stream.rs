@@ -1,7 +1,10 @@
 //! What is particular to frameworks and tasks of the scheduler API.
 
+use crate::event::StreamTaskObject;
 use crate::ids::{AgentName, Connection, TaskId, Time};
-use proffer_mesos_api::v1::{TaskInfo, TaskStatus};
+use crate::state::Member;
+use crate::stream::shares_cgroups;
+use proffer_mesos_api::v1::TaskStatus;
 use std::collections::BTreeMap;
 
 /// What is particular to a framework that is served over a stream.
@@ -24,6 +27,8 @@ pub(crate) struct Stream {
 pub(crate) struct StreamTask {
     /// The ID that its framework gave it.
     pub(crate) task_id: String,
+    /// The group that it was launched with.
+    pub(crate) member: Option<Member>,
     /// The update that its framework has not acknowledged yet.
     pub(crate) pending: Option<Pending>,
     /// UUID of the update that its framework acknowledged last: what comes again of it is not told again.
@@ -45,7 +50,14 @@ pub(crate) struct Pending {
 
 impl StreamTask {
     /// Nothing was told of it yet.
-    pub(crate) fn new(info: TaskInfo) -> Self {
-        Self { task_id: info.task_id.value, pending: None, acknowledged: None, told_lost: false }
+    pub(crate) fn new(object: StreamTaskObject) -> Self {
+        let StreamTaskObject { info, group } = object;
+        let member = group.map(|group| Member {
+            group: group.id,
+            size: group.size,
+            shares_cgroups: shares_cgroups(&info),
+            executor: info.executor.clone().unwrap_or_default(),
+        });
+        Self { task_id: info.task_id.value, member, pending: None, acknowledged: None, told_lost: false }
     }
 }

@@ -145,7 +145,7 @@ impl Task {
             adoption_asked: false,
             deletion_asked: false,
             told: None,
-            stream: object.stream.map(|stream| Box::new(StreamTask::new(stream.info))),
+            stream: object.stream.map(|stream| Box::new(StreamTask::new(*stream))),
             phase: Phase::Waiting(now),
         }
     }

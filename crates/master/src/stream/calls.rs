@@ -37,12 +37,8 @@ impl Master {
                 }
             }
             Type::Shutdown => {
-                // The executor of a command task has the task's ID; there are no others.
-                if let Some(shutdown) = call.shutdown
-                    && let Some(id) = self.task_of(&key, &shutdown.executor_id.value)
-                    && self.is_on(&id, &shutdown.agent_id.value)
-                {
-                    self.kill(&id, KillCause::Scheduler);
+                if let Some(shutdown) = call.shutdown {
+                    self.shut_down(&key, &shutdown.executor_id.value, &shutdown.agent_id.value);
                 }
             }
             Type::Acknowledge => {
@@ -112,6 +108,18 @@ impl Master {
         }
         if first && self.can(key, Capability::TaskKillingState) {
             self.tell_state(&id, V1State::TaskKilling, None, "The framework asked for it");
+        }
+    }
+
+    /// A framework wants an executor ended: one of task groups, or that of a command task, which has the task's ID.
+    fn shut_down(&mut self, key: &ObjectKey, executor_id: &str, agent_id: &str) {
+        let of_groups =
+            self.executors.iter().filter(|(executor, _)| executor.framework == *key && executor.id == executor_id);
+        let tasks = of_groups.flat_map(|(_, executor)| &executor.tasks);
+        let alone = self.task_of(key, executor_id).filter(|id| self.member(id).is_none());
+        let tasks: Vec<TaskId> = tasks.cloned().chain(alone).filter(|id| self.is_on(id, agent_id)).collect();
+        for id in tasks {
+            self.kill(&id, KillCause::Scheduler);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::effect::Effect;
 use crate::ending::Ending;
-use crate::event::{StreamTaskObject, TaskObject, TaskRequest};
+use crate::event::{StreamTaskObject, TaskGroup, TaskObject, TaskRequest};
 use crate::ids::{AgentName, ObjectKey, TaskId, WriteId};
 use crate::launch::Placement;
 use crate::master::Master;
@@ -30,7 +30,16 @@ pub(crate) struct Place {
 impl Master {
     /// Launches a task: its object is created with its place in it, and once that is durable the agent gets it. With
     /// write-behind the agent gets it at once.
-    pub(crate) fn launch_over_stream(&mut self, key: &ObjectKey, info: TaskInfo, request: TaskRequest, place: Place) {
+    ///
+    /// A task of a group is not sent by this: when all of the group have come so far, the group is.
+    pub(crate) fn launch_over_stream(
+        &mut self,
+        key: &ObjectKey,
+        info: TaskInfo,
+        request: TaskRequest,
+        place: Place,
+        group: Option<TaskGroup>,
+    ) {
         let Some((framework_id, write_behind)) =
             self.stream_object(key).map(|stream| (stream.framework_id.clone(), stream.write_behind))
         else {
@@ -52,7 +61,7 @@ impl Master {
             finalizer: true,
             owner: Some(uid.clone()),
             created: self.now,
-            stream: Some(Box::new(StreamTaskObject { info: info.clone() })),
+            stream: Some(Box::new(StreamTaskObject { info: info.clone(), group: group.clone() })),
         };
         let mut task = Task::new(object, self.epoch(), self.now);
         task.record.state = Some(TaskState::Staging);
@@ -65,17 +74,20 @@ impl Master {
         let framework = self.framework_mut(key);
         framework.tasks.insert(id.clone());
         framework.stream.tasks.insert(task_id, id.clone());
+        self.enter_group(&id);
         let write = self.new_write();
         let about = if write_behind { Write::Creation(id.clone()) } else { Write::Launch(id.clone()) };
         self.writes.insert(write, about);
         let launch: Option<WriteId> = Some(write).filter(|_| !write_behind);
         self.occupy(&id, Placement { agent, role, held, offer, confirmed: false, launch });
-        let framework = (key.name.clone(), uid);
+        let (framework, alone) = ((key.name.clone(), uid), group.is_none());
         self.push(Effect::CreateTask {
             write,
-            task: Box::new(NewTask { id: id.clone(), framework, info, request, record }),
+            task: Box::new(NewTask { id: id.clone(), framework, info, group, request, record }),
         });
-        self.send_launch(&id);
+        if alone {
+            self.send_launch(&id);
+        }
         self.timers.set(Timer::Settle(id), self.now.after(SETTLE));
     }
 
@@ -86,7 +98,8 @@ impl Master {
             // There is nothing to write it into.
             task.refused = true;
         }
-        self.end_task(id, Ending::decided(TaskState::Error, Reason::TaskInvalid, message));
+        let reason = if self.member(id).is_some() { Reason::TaskGroupInvalid } else { Reason::TaskInvalid };
+        self.end_task(id, Ending::decided(TaskState::Error, reason, message));
         self.task_deleted(id);
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! Subscribe ──▶ subscribe.rs ──▶ the object is written ──▶ Subscribed, SUBSCRIBED, OFFERS
 //! Call ───────▶ calls.rs ─┬─▶ accept.rs ──▶ launch.rs   one write, then the launch
+//!                         │        └────▶ group.rs       tasks that are launched all or not at all
 //!                         ├─▶ updates.rs                 ACKNOWLEDGE; UPDATE the other way
 //!                         └─▶ reconcile.rs
 //! Unsubscribed ▶ failover.rs ──▶ the timeout ──▶ completed
@@ -14,6 +15,7 @@ mod accept;
 mod calls;
 mod describe;
 mod failover;
+mod group;
 mod inverse;
 mod launch;
 mod names;
@@ -26,6 +28,7 @@ mod subscribe;
 mod updates;
 
 pub use describe::framework_object;
+pub(crate) use group::shares_cgroups;
 pub use request::task_request;
 
 use crate::ids::{Connection, ObjectKey};

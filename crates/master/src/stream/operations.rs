@@ -5,23 +5,28 @@ use crate::operations::{Body, LaunchBody, Operation};
 use proffer_mesos_api::v1::offer::operation::Type;
 use proffer_mesos_api::v1::resource::AllocationInfo;
 use proffer_mesos_api::v1::{FrameworkInfo, Resource as V1Resource, offer};
-use proffer_mesos_api::validation::operation;
+use proffer_mesos_api::validation::{Invalid, operation};
 use proffer_resources::{Amount, Resource, ResourceBag, Role};
 
 /// Checks an operation as Mesos does, in its order and words, as far as that needs no state; what is wrong with it is kept
-/// in it. `role` is that of the offers.
-pub(super) fn read(operation: offer::Operation, role: &Role, framework: &FrameworkInfo) -> Operation {
+/// in it. `role` is that of the offers, and `agent` theirs, as messages have it.
+pub(super) fn read(operation: offer::Operation, role: &Role, framework: &FrameworkInfo, agent: &str) -> Operation {
     let id = operation.id.as_ref().map(|id| id.value.clone());
-    Operation { id, body: body(operation, role, framework) }
+    Operation { id, body: body(operation, role, framework, agent) }
 }
 
-fn body(mut asked: offer::Operation, role: &Role, framework: &FrameworkInfo) -> Result<Body, String> {
-    let text = |error: proffer_mesos_api::validation::Invalid| error.to_string();
+fn body(mut asked: offer::Operation, role: &Role, framework: &FrameworkInfo, agent: &str) -> Result<Body, String> {
+    let text = |error: Invalid| format!("{error}; on agent {agent}");
     if asked.r#type() == Type::Launch {
         // Each task is checked by itself, and told by itself.
         return Ok(Body::Launch(LaunchBody::Infos(asked.launch.map(|launch| launch.task_infos).unwrap_or_default())));
     }
-    operation::validate_and_upgrade(&mut asked).map_err(text)?;
+    if asked.r#type() == Type::LaunchGroup {
+        let group = asked.launch_group.unwrap_or_default();
+        return Ok(Body::Launch(LaunchBody::Group(group)));
+    }
+    operation::validate_and_upgrade(&mut asked)
+        .map_err(|error| error.after("Operation attempted with invalid resources: ").to_string())?;
     operation::inject_allocation(&mut asked, &AllocationInfo { role: Some(role.as_str().to_owned()) });
     let principal = framework.principal.as_deref();
     let kind = asked.r#type();
@@ -53,8 +58,16 @@ fn body(mut asked: offer::Operation, role: &Role, framework: &FrameworkInfo) -> 
             let subtract = amount.ok_or_else(|| format!("{} is no amount", shrink.subtract.value))?;
             Ok(Body::ShrinkVolume { volume: one(&shrink.volume)?, subtract })
         }
-        // Mesos hands these to resource providers, of which agents here have none.
-        _ => Err(format!("{} needs a resource provider, which no agent has", kind.as_str_name())),
+        // Mesos hands these to resource providers.
+        offer::Operation { create_disk: Some(create), .. } if kind == Type::CreateDisk => {
+            operation::create_disk(&create).map_err(text)?;
+            Ok(Body::OfProvider { name: kind.as_str_name(), source: from_v1(std::slice::from_ref(&create.source))? })
+        }
+        offer::Operation { destroy_disk: Some(destroy), .. } if kind == Type::DestroyDisk => {
+            operation::destroy_disk(&destroy).map_err(text)?;
+            Ok(Body::OfProvider { name: kind.as_str_name(), source: from_v1(std::slice::from_ref(&destroy.source))? })
+        }
+        _ => Err("Unknown offer operation".to_owned()),
     }
 }
 

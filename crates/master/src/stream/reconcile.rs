@@ -1,7 +1,7 @@
 //! A framework asks what became of its tasks.
 
 use super::updates::status_of;
-use super::updates::{container, seconds};
+use super::updates::{container, executor_of, seconds};
 use crate::ids::{ObjectKey, TaskId};
 use crate::master::Master;
 use crate::state::{AgentObject, Liveness};
@@ -9,7 +9,7 @@ use proffer_mesos_api::TaskState;
 use proffer_mesos_api::v1::framework_info::capability::Type as Capability;
 use proffer_mesos_api::v1::scheduler::call::reconcile;
 use proffer_mesos_api::v1::task_status::{Reason, Source};
-use proffer_mesos_api::v1::{ExecutorId, TaskState as V1State, TaskStatus};
+use proffer_mesos_api::v1::{TaskState as V1State, TaskStatus};
 
 /// What Mesos answers about a task that is known.
 const LATEST: &str = "Reconciliation: Latest task state";
@@ -48,7 +48,7 @@ impl Master {
         status.source = Some(Source::Master.into());
         status.reason = Some(Reason::Reconciliation.into());
         status.message = Some(LATEST.to_owned());
-        status.executor_id = Some(ExecutorId { value: status.task_id.value.clone() });
+        status.executor_id = Some(executor_of(task));
         status.container_status = Some(container(task, id));
         self.tell_status(key, status);
     }

@@ -3,7 +3,8 @@
 use crate::event::{Command, TaskRequest};
 use proffer_allocator::PortRequest;
 use proffer_mesos_api::v1::environment::variable;
-use proffer_mesos_api::v1::{CommandInfo, ContainerInfo, TaskInfo, container_info};
+use proffer_mesos_api::v1::executor_info::Type as ExecutorType;
+use proffer_mesos_api::v1::{CommandInfo, ContainerInfo, LinuxInfo, TaskInfo, container_info};
 use proffer_resources::{Amount, Resource, ResourceBag, ResourceName, Resources};
 use std::time::Duration;
 
@@ -52,7 +53,8 @@ fn grace(info: &TaskInfo) -> Duration {
 /// Refuses what nobody would carry out: it must not be ignored silently.
 fn cannot(info: &TaskInfo) -> Result<(), String> {
     let not_yet = |what: &str| Err(format!("{what} not supported by this version of Proffer"));
-    if info.executor.is_some() {
+    // The one of a task group is not run.
+    if info.executor.as_ref().is_some_and(|executor| executor.r#type() != ExecutorType::Default) {
         return not_yet("Custom executors are");
     }
     if info.health_check.is_some() {
@@ -81,9 +83,13 @@ fn cannot(info: &TaskInfo) -> Result<(), String> {
 }
 
 /// Whether a container asks for nothing that a task does not have anyway.
-fn is_plain(container: &ContainerInfo) -> bool {
+pub(super) fn is_plain(container: &ContainerInfo) -> bool {
+    // Every task has cgroups of its own.
+    let share_cgroups = container.linux_info.as_ref().and_then(|linux| linux.share_cgroups);
+    let cgroups_only = LinuxInfo { share_cgroups, ..LinuxInfo::default() };
     let plain = ContainerInfo {
         r#type: container_info::Type::Mesos.into(),
+        linux_info: container.linux_info.clone().filter(|linux| *linux == cgroups_only),
         mesos: container.mesos.clone().filter(|mesos| *mesos == container_info::MesosInfo::default()),
         ..ContainerInfo::default()
     };

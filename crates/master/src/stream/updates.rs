@@ -46,7 +46,7 @@ impl Master {
         status.reason = reason.map(|reason| V1Reason::from(reason).into());
         let source = if reason.is_some() { Source::Agent } else { Source::Executor };
         status.source = Some(source.into());
-        status.executor_id = Some(ExecutorId { value: status.task_id.value.clone() });
+        status.executor_id = Some(executor_of(task));
         status.container_status = Some(container(task, &update.task));
         self.tell_status(&key, status.clone());
         if let Some(stream) = self.tasks.get_mut(&update.task).and_then(|task| task.stream.as_mut()) {
@@ -293,6 +293,14 @@ pub(crate) fn status_of(task: &Task, state: V1State, at: Time) -> TaskStatus {
         timestamp: Some(seconds(at)),
         ..TaskStatus::default()
     }
+}
+
+/// The executor of a task: its group's, or in Mesos' way for a command task one of the task's own ID.
+pub(crate) fn executor_of(task: &Task) -> ExecutorId {
+    let stream = task.stream.as_ref();
+    let of_group = stream.and_then(|stream| stream.member.as_ref()).map(|member| member.executor.executor_id.clone());
+    let own = || ExecutorId { value: stream.map(|stream| stream.task_id.clone()).unwrap_or_default() };
+    of_group.unwrap_or_else(own)
 }
 
 /// The container of a task: its ID, and the address at which its ports are reached.

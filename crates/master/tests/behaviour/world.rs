@@ -763,6 +763,7 @@ fn describe(agent: &AgentName, message: &ToAgent) -> String {
         }
         ToAgent::Prepare(launch) => format!("{agent}: prepare {}", launch.task.key.name),
         ToAgent::Launch(launch) => format!("{agent}: launch {} with {}", launch.task.key.name, launch.resources),
+        ToAgent::LaunchGroup { launches, .. } => format!("{agent}: launch {} tasks together", launches.len()),
         ToAgent::Kill { task, grace: None, .. } => format!("{agent}: kill {}", task.key.name),
         ToAgent::Kill { task, grace: Some(grace), .. } => {
             format!("{agent}: kill {} within {} s", task.key.name, grace.as_secs())

@@ -127,6 +127,7 @@ impl Agent {
             | ToAgent::Kill { epoch, .. }
             | ToAgent::Acknowledge { epoch, .. }
             | ToAgent::DestroyVolume { epoch, .. }
+            | ToAgent::LaunchGroup { epoch, .. }
             | ToAgent::Ping { epoch, .. } => *epoch,
             ToAgent::Prepare(launch) | ToAgent::Launch(launch) => launch.epoch,
         };
@@ -147,6 +148,7 @@ impl Agent {
             }
             ToAgent::Prepare(_) => {}
             ToAgent::Launch(launch) => return self.launch(launch.task, launch.framework, launch.resources),
+            ToAgent::LaunchGroup { .. } => unreachable!("no framework here is served over a stream"),
             ToAgent::Kill { task, framework, .. } => self.kill(&task, framework),
             ToAgent::Acknowledge { task, uuid, .. } => return self.acknowledged(&task, &uuid),
             ToAgent::DestroyVolume { role, id, .. } => {

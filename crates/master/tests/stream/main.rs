@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod acceptance;
+mod groups;
+mod operations;
 mod subscriptions;
 mod updates;
 mod world;

@@ -9,7 +9,7 @@ use proffer_master::{
 use proffer_mesos_api::v1::scheduler::{Call, call, event};
 use proffer_mesos_api::v1::{self, FrameworkInfo};
 use proffer_mesos_api::{TaskState, json};
-use proffer_resources::{Amount, Ranges, Resource, ResourceBag, Resources};
+use proffer_resources::{Amount, Resources};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -128,7 +128,7 @@ impl World {
         self.event(Event::Tick);
     }
 
-    /// An agent with four cores, 4 GiB and a thousand ports, which has these tasks.
+    /// An agent with four cores, 4 GiB, 1,000 MiB of disk and a thousand ports, which has these tasks.
     pub(crate) fn agent(&mut self, name: &str, tasks: Vec<TaskSnapshot>) {
         self.last_session += 1;
         let slot = Slot {
@@ -145,11 +145,13 @@ impl World {
             agent_id: Some(format!("id-of-{name}")),
             new_agent_id: String::new(),
             version: String::new(),
-            epoch: self.master.config().epoch,
-            capacity: ResourceBag::from(Resource::ports(Ranges::span(31_000, 31_999))),
+            epoch: Epoch(0),
+            capacity: "disk:1000;ports:[31000-31999]".parse().unwrap(),
             tasks,
             attached_slot: Some(format!("pod-{name}")),
         }));
+        let epoch = self.master.config().epoch;
+        self.event(Event::EpochConfirmed { agent: agent(name), session: Session(self.last_session), epoch });
     }
 
     /// The newest connection of the only agent ends.
@@ -321,7 +323,7 @@ impl World {
             finalizer: true,
             owner: Some(new.framework.1.clone()),
             created: self.now,
-            stream: Some(Box::new(StreamTaskObject { info: new.info.clone() })),
+            stream: Some(Box::new(StreamTaskObject { info: new.info.clone(), group: new.group.clone() })),
         }
     }
 
@@ -376,6 +378,11 @@ impl World {
             ToAgent::Launch(launch) => {
                 self.heard.push(format!("launch {} with {}", launch.task.key.name, launch.resources));
                 self.launches.push(*launch);
+            }
+            ToAgent::LaunchGroup { launches, .. } => {
+                let names: Vec<&str> = launches.iter().map(|launch| launch.task.key.name.as_str()).collect();
+                self.heard.push(format!("launch together {}", names.join(" ")));
+                self.launches.extend(launches);
             }
             ToAgent::Kill { grace, .. } => self.heard.push(format!("kill {grace:?}")),
             ToAgent::Acknowledge { uuid, .. } => self.heard.push(format!("acknowledge {}", uuid[0])),
