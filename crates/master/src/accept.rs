@@ -1,13 +1,13 @@
 //! A framework accepts an offer: task by task, what fits is launched.
 
-use crate::event::{OfferReply, VolumeRequest};
+use crate::event::OfferReply;
 use crate::ids::{ObjectKey, OfferId, TaskId};
 use crate::master::Master;
 use crate::operations::Pool;
-use crate::state::{OfferPhase, Task, volume_id};
+use crate::state::{OfferPhase, Task};
 use crate::timers::Timer;
 use proffer_allocator::{Demand, Kind, PortRequest};
-use proffer_resources::{DiskInfo, Resource, ResourceBag, Resources, Role, Volume, VolumeMode};
+use proffer_resources::Resources;
 use std::time::Duration;
 
 /// How long a reply waits for tasks that are not known here yet: Tasks and Offers come over different watches, so a
@@ -78,23 +78,20 @@ impl Master {
         if let Some(asked) = request.role.as_ref().filter(|asked| **asked != pool.role) {
             return Err(format!("task {name:?} is of role {asked}, the offer is for role {}", pool.role));
         }
-        let demand = Demand::new(&request.resources, request.ports.clone());
+        let demand = request.demand();
         let id = id.clone();
-        let given = match (demand.carve(&pool.left, &pool.role), volumes_of(&request.volumes, &pool.left, &pool.role)) {
-            (Some(given), Ok(volumes)) => given.plus(&volumes),
-            (given, volumes) => {
-                let what = match (given, volumes) {
-                    (Some(_), Err(id)) => format!("uses volume {id:?}, which is not in the offer"),
-                    _ => too_much(&demand, &pool.left.to_resources()),
-                };
-                let problem = format!("task {name:?} {what}");
-                self.tell_not_launched(&id, offers, &problem);
-                return Err(problem);
-            }
+        let Some(given) = demand.carve(&pool.left, &pool.role) else {
+            let what = match demand.volume_missing(&pool.left, &pool.role) {
+                Some(volume) => format!("uses volume {volume:?}, which is not in the offer"),
+                None => too_much(&demand, &pool.left.to_resources()),
+            };
+            let problem = format!("task {name:?} {what}");
+            self.tell_not_launched(&id, offers, &problem);
+            return Err(problem);
         };
         pool.left.subtract(&given);
         let agent = pool.agent.clone();
-        self.launch(&id, &agent, pool.role.clone(), given, Some(pool.number));
+        self.launch(&id, &agent, pool.role.clone(), &given, Some(pool.number));
         Ok(())
     }
 
@@ -106,22 +103,6 @@ impl Master {
             self.write_note(id);
         }
     }
-}
-
-/// The volumes that a task uses out of `free`, as it sees them; or the one that is not there.
-pub(crate) fn volumes_of(wanted: &[VolumeRequest], free: &ResourceBag, role: &Role) -> Result<ResourceBag, String> {
-    let mut volumes = ResourceBag::new();
-    for wanted in wanted {
-        let is_it = |resource: &&Resource| {
-            resource.is_allocatable_to(role) && volume_id(resource).is_some_and(|(_, id)| id == wanted.id)
-        };
-        let found = free.iter().find(is_it).ok_or_else(|| wanted.id.clone())?;
-        let mode = if wanted.read_only { VolumeMode::ReadOnly } else { VolumeMode::ReadWrite };
-        let volume = Volume { mode, container_path: wanted.container_path.clone(), host_path: None };
-        let disk = found.disk.as_deref().cloned().unwrap_or_default();
-        volumes.add_one(found.clone().on_disk(DiskInfo { volume: Some(volume), ..disk }));
-    }
-    Ok(volumes)
 }
 
 /// What a task asks for that is not left in an offer.

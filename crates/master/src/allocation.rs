@@ -4,13 +4,12 @@
 //! built-in scheduler. Only agents that were freed since are looked at, unless something is new; so an event costs what it
 //! changes, however many tasks wait.
 
-use crate::accept::volumes_of;
 use crate::event::SchedulerKind;
 use crate::ids::{AgentName, ObjectKey};
 use crate::master::Master;
 use crate::state::{Turn as Age, Want};
-use proffer_allocator::{AgentBooks, For, Strategy, Turn};
-use proffer_resources::{ResourceBag, Role};
+use proffer_allocator::{For, Strategy, Turn};
+use proffer_resources::Role;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The waiting tasks of a framework in one role that may fit somewhere now: the first of each group, the oldest first.
@@ -85,9 +84,8 @@ impl Master {
         let whose = For { framework: key, role };
         while let Some(((_, id), want)) = heads.oldest_first.pop_first() {
             let fresh = self.frameworks.get(key).is_some_and(|framework| framework.waiting.is_fresh(&want));
-            let place = if !want.volumes.is_empty() {
-                self.place_at_volumes(&want, whose, strategy)
-            } else if fresh {
+            // A volume is on one agent, and may be new there without anything having been freed.
+            let place = if fresh || !want.demand.volumes.is_empty() {
                 self.allocator.place(&want.demand, whose, strategy)
             } else {
                 self.allocator.place_among(&want.demand, whose, strategy, freed)
@@ -96,27 +94,12 @@ impl Master {
                 self.framework_mut(key).waiting.set_stuck(&want);
                 continue;
             };
-            self.launch(&id, &agent, role.clone(), given, None);
+            self.launch(&id, &agent, role.clone(), &given, None);
             if let Some(next) = self.frameworks.get(key).and_then(|framework| framework.waiting.head(&want).cloned()) {
                 heads.oldest_first.insert((next, want));
             }
             return true;
         }
         false
-    }
-
-    /// Places a task that uses volumes on the agent that has them.
-    pub(crate) fn place_at_volumes(
-        &self,
-        want: &Want,
-        whose: For<'_, ObjectKey>,
-        strategy: Strategy,
-    ) -> Option<(AgentName, ResourceBag)> {
-        let volumes = |books: &AgentBooks| volumes_of(&want.volumes, books.free(), whose.role);
-        let have = self.allocator.agents().filter(|(_, books)| volumes(books).is_ok());
-        let have: BTreeSet<AgentName> = have.map(|(agent, _)| agent.clone()).collect();
-        let (agent, given) = self.allocator.place_among(&want.demand, whose, strategy, &have)?;
-        let volumes = volumes(self.allocator.agent(&agent)?).ok()?;
-        Some((agent, given.plus(&volumes)))
     }
 }

@@ -4,7 +4,7 @@ use crate::ids::{AgentName, Connection, Epoch, ObjectKey, OfferId, Session, Task
 use crate::operations::{Body as OperationBody, LaunchBody, Operation};
 use crate::operator_objects::{AgentOrders, MaintenanceObject, RoleObject};
 use crate::record::{ReservationRecord, TaskRecord};
-use proffer_allocator::{Capabilities, Constraints, PortRequest, Strategy};
+use proffer_allocator::{Capabilities, Constraints, Demand, PortRequest, Strategy};
 use proffer_mesos_api::v1::scheduler::{Call, OfferConstraints, call};
 use proffer_mesos_api::v1::{FrameworkInfo, TaskInfo};
 use proffer_mesos_api::{Reason, TaskState};
@@ -370,6 +370,15 @@ pub struct TaskRequest {
     pub mem_limit: Option<Amount>,
     /// Between SIGTERM and SIGKILL.
     pub kill_grace: Duration,
+}
+
+impl TaskRequest {
+    /// What is asked for, as the allocator counts it.
+    #[must_use]
+    pub fn demand(&self) -> Demand {
+        let volumes = self.volumes.iter().map(|volume| volume.id.clone());
+        Demand::new(&self.resources, self.ports.clone()).with_volumes(volumes)
+    }
 }
 
 /// A persistent volume that a task uses.

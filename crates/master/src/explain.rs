@@ -1,16 +1,13 @@
-//! Why a task waits and why a framework gets no offers: the same words for objects, `kubectl describe` and the API.
+//! Why a task waits: the same words for objects, `kubectl describe` and the API.
 
-use crate::accept::volumes_of;
 use crate::event::SchedulerKind;
 use crate::ids::{AgentName, ObjectKey, TaskId, Time};
 use crate::master::Master;
-use crate::state::Framework;
 use crate::state::{Phase, Want};
 use crate::tasks::SETTLE;
 use crate::timers::Timer;
 use proffer_allocator::{For, Verdict};
-use proffer_resources::{ResourceBag, Role};
-use std::ops::Bound;
+use proffer_resources::Role;
 use std::time::Duration;
 
 /// How many waiting tasks are told in one go, so that a long queue does not become a flood of writes.
@@ -19,15 +16,11 @@ const TOLD_AT_ONCE: usize = 100;
 /// How old the figures may be that a waiting task was told.
 pub(crate) const RETELL: Duration = Duration::from_secs(30);
 
-/// How many agents are gone through in one go to find why frameworks get no offers.
-const EXPLAINED_AT_ONCE: usize = 100_000;
-
 /// Classes of reasons that are not the allocator's.
 const NO_FRAMEWORK: u8 = 100;
 const UNUSABLE_FRAMEWORK: u8 = 101;
 const WAITS_FOR_FRAMEWORK: u8 = 102;
 const ROLE_OF_OTHERS: u8 = 103;
-const VOLUME_MISSING: u8 = 104;
 
 /// Why a task waits, for the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,30 +71,12 @@ impl Master {
                 }
             }
         }
-        if self.look_again_at_those_without_offers() {
-            again.get_or_insert(RETELL);
-        }
         for (id, class, message) in to_tell {
             self.tell(&id, class, message);
         }
         if let Some(again) = again {
             self.timers.set_at_latest(Timer::Explain, self.now.after(again));
         }
-    }
-
-    /// Has it worked out anew why frameworks get no offers: of some, if there are many, and of others the next time.
-    /// `false` if none is without.
-    fn look_again_at_those_without_offers(&mut self) -> bool {
-        let at_once = (EXPLAINED_AT_ONCE / self.agents.len().max(1)).max(1);
-        let without = |framework: &Framework| {
-            framework.offers.is_empty() && matches!(framework.scheduler(), Some(SchedulerKind::External(_)))
-        };
-        let after = self.explained.take().map_or(Bound::Unbounded, Bound::Excluded);
-        let in_turn = self.frameworks.range((after, Bound::Unbounded)).filter(|(_, framework)| without(framework));
-        let some: Vec<ObjectKey> = in_turn.map(|(key, _)| key.clone()).take(at_once).collect();
-        self.explained = some.last().filter(|_| some.len() == at_once).cloned();
-        self.changed_frameworks.extend(some);
-        self.frameworks.values().any(without)
     }
 
     /// Writes into one waiting task why it waits.
@@ -150,32 +125,10 @@ impl Master {
                         format!("framework {name:?} has no role {role}: correct spec.role, or add it to its roles");
                     return (ROLE_OF_OTHERS, message);
                 }
-                if let Some(message) = self.why_no_volume(want, role) {
-                    return (VOLUME_MISSING, message);
-                }
                 let unplaced = self.allocator.explain_unplaced(&want.demand, For { framework: key, role });
                 (unplaced.class(), unplaced.to_string())
             }
         }
-    }
-
-    /// Why no agent has the volumes that are asked for; `None` if one has.
-    fn why_no_volume(&self, want: &Want, role: &Role) -> Option<String> {
-        let volumes = |has: &ResourceBag| volumes_of(&want.volumes, has, role);
-        let mut missing = None;
-        for (agent, books) in self.allocator.agents() {
-            match (volumes(books.total()), volumes(books.free())) {
-                (_, Ok(_)) => return None,
-                (Ok(_), Err(id)) => {
-                    return Some(format!("waits for volume {id:?} of agent {agent}, which is in use or offered"));
-                }
-                (Err(id), _) => missing = Some(id),
-            }
-        }
-        let missing = missing.or_else(|| want.volumes.first().map(|volume| volume.id.clone()))?;
-        Some(format!(
-            "no agent has volume {missing:?} for role {role}: create it in a Reservation, or correct spec.volumes"
-        ))
     }
 
     /// Whether a waiting task is to be told something; `None` if it has waited too little for it to matter.

@@ -195,11 +195,7 @@ impl Master {
                 Some(SchedulerKind::BuiltIn(strategy)) => {
                     for (want, _) in framework.waiting.groups().filter(|(want, _)| framework.is_served_in(want)) {
                         let whose = For { framework: key, role: &self.role_wanted(key, want) };
-                        let place = if want.volumes.is_empty() {
-                            self.allocator.place(&want.demand, whose, strategy)
-                        } else {
-                            self.place_at_volumes(want, whose, strategy)
-                        };
+                        let place = self.allocator.place(&want.demand, whose, strategy);
                         ensure(place.is_none(), || format!("{key}: {want:?} waits and fits: {place:?}"))?;
                     }
                 }

@@ -2,6 +2,7 @@
 
 use crate::effect::{Launch, ToAgent, VolumeMount};
 use crate::ending::Ending;
+use crate::event::TaskRequest;
 use crate::ids::{AgentName, TaskId, WriteId};
 use crate::master::Master;
 use crate::planted::Planted;
@@ -11,7 +12,7 @@ use crate::tasks::SETTLE;
 use crate::timers::Timer;
 use proffer_allocator::AgentBooks;
 use proffer_mesos_api::{Reason, TaskState};
-use proffer_resources::{Ranges, ResourceBag, Role, VolumeMode};
+use proffer_resources::{DiskInfo, Ranges, ResourceBag, Role, Volume, VolumeMode};
 
 /// With more writes under way than this, a launch has to wait for its turn, and is not worth preparing.
 const PREPARED_AT_ONCE: usize = 8;
@@ -43,7 +44,7 @@ impl Master {
         id: &TaskId,
         agent: &AgentName,
         role: Role,
-        given: ResourceBag,
+        given: &ResourceBag,
         offer: Option<u64>,
     ) {
         self.stop_waiting(id);
@@ -56,6 +57,7 @@ impl Master {
             return;
         };
         let Some(task) = self.tasks.get_mut(id) else { return };
+        let given = task.request.as_ref().map_or_else(|_| given.clone(), |request| as_used(request, given));
         task.record.state = Some(TaskState::Staging);
         task.record.reason = None;
         task.record.message = format!("is being launched on agent {agent}");
@@ -211,6 +213,20 @@ impl Master {
         let message = format!("cannot be launched, since its status cannot be written: {why}");
         self.end_task(id, Ending::decided(TaskState::Error, Reason::TaskInvalid, message));
     }
+}
+
+/// What a task is given, with its volumes where it wants to see them. That makes no other resources of them.
+fn as_used(request: &TaskRequest, given: &ResourceBag) -> ResourceBag {
+    given.map(|resource| {
+        let id = volume_id(&resource).map(|(_, id)| id);
+        let Some(wanted) = request.volumes.iter().find(|wanted| id.as_ref() == Some(&wanted.id)) else {
+            return resource;
+        };
+        let mode = if wanted.read_only { VolumeMode::ReadOnly } else { VolumeMode::ReadWrite };
+        let volume = Volume { mode, container_path: wanted.container_path.clone(), host_path: None };
+        let disk = resource.disk.as_deref().cloned().unwrap_or_default();
+        resource.on_disk(DiskInfo { volume: Some(volume), ..disk })
+    })
 }
 
 /// The volumes of what a task holds that it wants to see.

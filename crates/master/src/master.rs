@@ -68,8 +68,6 @@ pub struct Master {
     pub(crate) rescind_due: bool,
     /// What is known of the scheduler API as a whole.
     pub(crate) streams: Streams,
-    /// The framework up to which it was worked out last why there are no offers.
-    pub(crate) explained: Option<ObjectKey>,
     /// Frameworks, agents and reservations whose record may have changed.
     pub(crate) changed_frameworks: BTreeSet<ObjectKey>,
     pub(crate) changed_agents: BTreeSet<AgentName>,
@@ -117,7 +115,6 @@ impl Master {
             last_offer: 0,
             rescind_due: false,
             streams: Streams::default(),
-            explained: None,
             changed_frameworks: BTreeSet::new(),
             changed_agents: BTreeSet::new(),
             changed_reservations: BTreeSet::new(),

@@ -1,9 +1,11 @@
 //! Why frameworks get no offers.
 //!
 //! To find that out, every agent is looked at. So it is found out for as many frameworks a second as the size of the
-//! cluster allows: in a small one at every change, in a large one in turn.
+//! cluster allows: in a small one at every change, in a large one in turn. It is found out anew after a while, as what others
+//! hold changes without a word to those who have nothing: of as many at a time.
 
 use crate::event::SchedulerKind;
+use crate::explain::RETELL;
 use crate::ids::{ObjectKey, Time};
 use crate::master::Master;
 use crate::state::Framework;
@@ -28,10 +30,24 @@ pub(crate) struct Unexplained {
     since: Option<Time>,
     /// Those that wait for their turn, the one that was told longest ago first.
     waiting: BTreeSet<(Option<Time>, ObjectKey)>,
+    /// Those that were told, and when: they are told anew, the one that was told longest ago first.
+    told: BTreeSet<(Time, ObjectKey)>,
+    /// Before then, nobody is told anew: there are many, and some were.
+    pause: Time,
     /// Whether all are to be told that have no offers: an agent changed.
     all: bool,
     /// Those whose turn it is during this event.
     turn: BTreeSet<ObjectKey>,
+}
+
+impl Unexplained {
+    /// A framework is told, or need not be; `told` is when it was before.
+    fn forget(&mut self, key: &ObjectKey, told: Option<Time>) {
+        self.waiting.remove(&(told, key.clone()));
+        if let Some(told) = told {
+            self.told.remove(&(told, key.clone()));
+        }
+    }
 }
 
 impl Master {
@@ -41,7 +57,7 @@ impl Master {
         let Some(framework) = self.frameworks.get(key) else { return };
         let told = framework.no_offers.as_ref().map(|(at, _)| *at);
         if !matches!(framework.scheduler(), Some(SchedulerKind::External(_))) || !framework.offers.is_empty() {
-            self.unexplained.waiting.remove(&(told, key.clone()));
+            self.unexplained.forget(key, told);
             self.framework_mut(key).no_offers = None;
             return;
         }
@@ -53,7 +69,10 @@ impl Master {
         if its_turn || none_waits && cost <= self.unexplained.looks {
             self.unexplained.looks = self.unexplained.looks.saturating_sub(cost);
             let message = self.why_no_offers(key);
+            self.unexplained.forget(key, told);
+            self.unexplained.told.insert((self.now, key.clone()));
             self.framework_mut(key).no_offers = Some((self.now, message));
+            self.timers.set_at_latest(Timer::ExplainNoOffers, self.now.after(RETELL));
         } else {
             self.unexplained.waiting.insert((told, key.clone()));
             self.timers.set_at_latest(Timer::ExplainNoOffers, self.now.after(SETTLE));
@@ -91,13 +110,30 @@ impl Master {
             self.unexplained.waiting.extend(without.into_iter().map(|(key, told)| (told, key)));
         }
         let most = (LOOKS / self.agents.len().max(1)).max(1);
-        for _ in 0..most {
-            let Some((_, key)) = self.unexplained.waiting.pop_first() else { break };
-            self.changed_frameworks.insert(key.clone());
-            self.unexplained.turn.insert(key);
+        let mut turn = Vec::new();
+        while turn.len() < most
+            && let Some((_, key)) = self.unexplained.waiting.pop_first()
+        {
+            turn.push(key);
         }
-        if !self.unexplained.waiting.is_empty() {
-            self.timers.set_at_latest(Timer::ExplainNoOffers, self.now.after(SETTLE));
+        if self.unexplained.waiting.is_empty() && self.unexplained.pause <= self.now {
+            while turn.len() < most
+                && let Some((at, _)) = self.unexplained.told.first()
+                && at.after(RETELL) <= self.now
+                && let Some((_, key)) = self.unexplained.told.pop_first()
+            {
+                turn.push(key);
+            }
+            if turn.len() == most {
+                self.unexplained.pause = self.now.after(RETELL);
+            }
+        }
+        self.changed_frameworks.extend(turn.iter().cloned());
+        self.unexplained.turn.extend(turn);
+        let news = (!self.unexplained.waiting.is_empty()).then(|| self.now.after(SETTLE));
+        let anew = self.unexplained.told.first().map(|(at, _)| at.after(RETELL).max(self.unexplained.pause));
+        if let Some(next) = news.into_iter().chain(anew).min() {
+            self.timers.set_at_latest(Timer::ExplainNoOffers, next);
         }
     }
 

@@ -2,7 +2,6 @@
 
 use crate::effect::Effect;
 use crate::event::{Delivery, SchedulerKind};
-use crate::explain::RETELL;
 use crate::ids::{AgentName, ObjectKey};
 use crate::master::Master;
 use crate::record::{AgentRecord, FrameworkRecord, Readiness};
@@ -31,10 +30,6 @@ impl Master {
             }
             self.note_no_offers(&key);
             let Some(record) = self.framework_record(&key) else { continue };
-            if record.ready.reason == "NoOffers" {
-                // What others hold changes without a word to this one.
-                self.timers.set_at_latest(Timer::Explain, self.now.after(RETELL));
-            }
             let framework = self.framework_mut(&key);
             if framework.written.as_ref() != Some(&record) {
                 framework.written = Some(record.clone());

@@ -1,6 +1,5 @@
 //! Offers that nobody has answered make room for tasks that fit nowhere else.
 
-use crate::accept::volumes_of;
 use crate::event::SchedulerKind;
 use crate::ids::{AgentName, ObjectKey, OfferId, Time};
 use crate::master::Master;
@@ -77,8 +76,7 @@ impl Master {
         let Some(offer) = self.offers.get(id) else { return false };
         self.allocator.agent(&offer.agent).is_some_and(|books| {
             let free = books.free().plus(&offer.resources);
-            let volumes = volumes_of(&want.volumes, &free, role);
-            books.is_ready() && volumes.is_ok() && want.demand.carve(&free, role).is_some()
+            books.is_ready() && want.demand.carve(&free, role).is_some()
         })
     }
 
@@ -87,13 +85,8 @@ impl Master {
         let only = BTreeSet::from([agent.clone()]);
         let whose = For { framework: key, role };
         while let Some((_, id)) = self.frameworks.get(key).and_then(|known| known.waiting.head(want).cloned()) {
-            let place = if want.volumes.is_empty() {
-                self.allocator.place_among(&want.demand, whose, strategy, &only)
-            } else {
-                self.place_at_volumes(want, whose, strategy)
-            };
-            let Some((agent, given)) = place else { break };
-            self.launch(&id, &agent, role.clone(), given, None);
+            let Some((agent, given)) = self.allocator.place_among(&want.demand, whose, strategy, &only) else { break };
+            self.launch(&id, &agent, role.clone(), &given, None);
         }
     }
 }

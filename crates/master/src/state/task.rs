@@ -152,17 +152,13 @@ impl Task {
 
     /// What it asks for, as the allocator counts it. `None` if what it asks for makes no sense.
     pub(crate) fn demand(&self) -> Option<Demand> {
-        self.request.as_ref().ok().map(|request| Demand::new(&request.resources, request.ports.clone()))
+        self.request.as_ref().ok().map(TaskRequest::demand)
     }
 
     /// The group of waiting tasks that it belongs to. `None` if what it asks for makes no sense.
     pub(crate) fn want(&self) -> Option<Want> {
         let request = self.request.as_ref().ok()?;
-        Some(Want {
-            role: request.role.clone(),
-            demand: Demand::new(&request.resources, request.ports.clone()),
-            volumes: request.volumes.clone(),
-        })
+        Some(Want { role: request.role.clone(), demand: request.demand() })
     }
 
     /// Enters into its record what it is given.

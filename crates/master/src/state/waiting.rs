@@ -1,6 +1,5 @@
 //! The tasks of a framework that wait for an agent, grouped by what they ask for.
 
-use crate::event::VolumeRequest;
 use crate::ids::{TaskId, Time};
 use proffer_allocator::Demand;
 use proffer_resources::Role;
@@ -16,8 +15,6 @@ pub(crate) struct Want {
     pub(crate) role: Option<Role>,
     /// How much.
     pub(crate) demand: Demand,
-    /// Persistent volumes of its agent.
-    pub(crate) volumes: Vec<VolumeRequest>,
 }
 
 /// The tasks of a framework that wait for an agent. Tasks that ask for the same form a group: when its first does not

@@ -266,3 +266,24 @@ fn the_cheapest_offer_that_helps_is_taken_back() {
     assert!(world.log().contains(&format!("close {small}: Rescinded: {why}")));
     assert!(world.record("job").agent.is_some_and(|place| place.agent.0 == "small"));
 }
+
+/// What others hold changes without a word to who has nothing.
+#[test]
+fn who_has_no_offers_is_told_anew_why_after_a_while() {
+    let mut world = World::new().external("rich").agent("node1", "2", "1Gi").external("poor");
+    let told = |world: &World| world.framework_records["poor"].ready.message.clone();
+    let offer = world.newest_offer();
+    let first = told(&world);
+    assert!(first.starts_with("gets no offers: "), "{first}");
+    // What it leaves is not worth an offer.
+    world.add_task("all", "rich", "1995m", "1000Mi");
+    world.accept(&offer, &["all"]);
+    world.pass_with_pongs(secs(61));
+    let second = told(&world);
+    assert_ne!(first, second);
+    for _ in 0..3 {
+        world.says("node1", "all", TaskState::Running);
+        world.pass_with_pongs(secs(31));
+        assert_eq!(told(&world), second);
+    }
+}

@@ -236,8 +236,10 @@ fn the_built_in_scheduler_places_a_task_where_its_volume_is() {
     }
     assert_eq!(world.record("one").agent.unwrap().agent.0, "node2");
     world.pass(secs(2));
-    assert_eq!(world.shown("two").1, "waits for volume \"v\" of agent node2, which is in use or offered");
-    let missing = "no agent has volume \"w\" for role eng: create it in a Reservation, or correct spec.volumes";
+    let held = "volume \"v\" is on agent node2, which has given or offered it to somebody else: wait for that to end, or make the volume shared";
+    assert_eq!(world.shown("two").1, held);
+    let missing =
+        "volume \"w\" is on no agent: apply a Reservation for role eng that has it, or name one that is there";
     assert_eq!(world.shown("three").1, missing);
     world.says("node2", "one", TaskState::Finished);
     assert_eq!(world.record("two").agent.unwrap().agent.0, "node2");
