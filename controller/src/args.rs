@@ -121,6 +121,9 @@ pub struct RunArguments {
     /// How many agents are taken for unreachable in what time at most, such as 1/10m; as many as there are if empty.
     #[arg(long, env = "PROFFER_AGENT_REMOVAL_RATE_LIMIT", default_value = "", value_parser = rate)]
     pub agent_removal_rate_limit: Rate,
+    /// How many frameworks keep their object that subscribed by themselves and are over.
+    #[arg(long, env = "PROFFER_MAX_COMPLETED_FRAMEWORKS", default_value_t = 50)]
+    pub max_completed_frameworks: u32,
     /// How long an offer waits for a reply.
     #[arg(long, env = "PROFFER_OFFER_TIMEOUT", default_value = "60s", value_parser = duration)]
     pub offer_timeout: Duration,

@@ -290,6 +290,7 @@ fn master_config(args: &RunArguments, guard: &Guard, me: &Identity) -> MasterCon
         agent_reregister_timeout: args.agent_reregister_timeout,
         recovery_agent_removal_limit: args.recovery_agent_removal_limit,
         agent_removal_interval: args.agent_removal_rate_limit.interval,
+        max_completed_frameworks: usize::try_from(args.max_completed_frameworks).unwrap_or(usize::MAX),
         offer_timeout: args.offer_timeout,
         offer_retention: args.offer_retention,
         offer_min_hold: args.offer_min_hold,

@@ -190,6 +190,8 @@ pub fn framework_object(framework: &Framework, external: &ExternalScheduler) -> 
             .map_err(|error| format!("offerConstraints cannot be read: {error}"))?
             .unwrap_or_default(),
         write_behind: spec.task_durability == TaskDurability::WriteBehind,
+        // A person leaves it out: then it follows from the UID.
+        made_here: external.framework_id.is_some(),
         subscribed: phase.is_some_and(|phase| phase != FrameworkPhase::New),
         disconnected_at: status.and_then(|status| from_text(status.disconnected_at.as_deref()?)),
         completed: (phase == Some(FrameworkPhase::Completed)).then(over),

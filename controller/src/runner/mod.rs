@@ -262,6 +262,7 @@ impl Runner {
                 self.write(Op::CreateTask { write, task });
             }
             Effect::WriteFrameworkSpec { write, spec } => self.write(Op::FrameworkSpec { write, spec }),
+            Effect::DeleteFramework { key, uid } => self.write(Op::DeleteFramework { key, uid }),
             Effect::KnowFramework { framework_id, principal } => self.schedulers.know(framework_id, principal),
             Effect::ForgetFramework { framework_id } => self.schedulers.forget(&framework_id),
             Effect::Subscribed { connection, framework_id } => self.schedulers.subscribed(connection, &framework_id),

@@ -46,6 +46,7 @@ impl Executor {
             }
             Op::CreateTask { write, task } => ("task-create", vec![write], self.create_task(&task).await),
             Op::FrameworkSpec { write, spec } => ("framework-spec", vec![write], self.framework_spec(&spec).await),
+            Op::DeleteFramework { key, uid } => ("framework-delete", vec![], self.delete_framework(&key, uid).await),
             Op::AdoptTask { task, framework, finalizer } => {
                 ("task-adopt", vec![], self.adopt_task(&task, &framework, finalizer).await)
             }

@@ -5,9 +5,9 @@ use super::execute::Executor;
 use crate::records;
 use crate::registry::{Entry, Guarded};
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, PostParams, Preconditions};
 use proffer_crds::{Framework, FrameworkSpec, Scheduler};
-use proffer_master::{FrameworkSpecRecord, WriteOutcome};
+use proffer_master::{FrameworkSpecRecord, ObjectKey, WriteOutcome};
 
 impl Executor {
     /// Makes the object of a framework that subscribes, or writes into it what its scheduler says of it now. The master is
@@ -60,6 +60,28 @@ impl Executor {
                 }
                 Err(Failure::Again(why)) => {
                     if let Err(why) = backoff.wait("framework spec", &why).await {
+                        return WriteOutcome::Refused(why);
+                    }
+                }
+                Err(Failure::Refused(why)) => return WriteOutcome::Refused(why),
+            }
+        }
+    }
+
+    /// Deletes a framework's object.
+    pub(super) async fn delete_framework(&self, key: &ObjectKey, uid: String) -> WriteOutcome {
+        let params = DeleteParams::background().preconditions(Preconditions { uid: Some(uid), resource_version: None });
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), &key.namespace, &ApiResource::erase::<Framework>(&()));
+        let mut backoff = Backoff::default();
+        loop {
+            self.guard.check();
+            match request(api.delete(&key.name, &params)).await {
+                Ok(_) => return WriteOutcome::Done,
+                // Of another UID: the one that was meant is gone.
+                Err(Failure::NotFound | Failure::Conflict | Failure::AlreadyExists) => return WriteOutcome::Gone,
+                Err(Failure::Again(why)) => {
+                    if let Err(why) = backoff.wait("framework deletion", &why).await {
                         return WriteOutcome::Refused(why);
                     }
                 }

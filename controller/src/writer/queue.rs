@@ -53,6 +53,13 @@ pub enum Op {
         /// The spec.
         spec: Box<FrameworkSpecRecord>,
     },
+    /// A framework's object away.
+    DeleteFramework {
+        /// Its key.
+        key: ObjectKey,
+        /// Its UID.
+        uid: String,
+    },
     /// Owner reference and finalizer onto a task.
     AdoptTask {
         /// The task.
@@ -168,6 +175,7 @@ impl Op {
             | Self::DeleteTask(task) => Subject::Task(task.key.clone()),
             Self::CreateTask { task, .. } => Subject::Task(task.id.key.clone()),
             Self::FrameworkSpec { spec, .. } => Subject::Framework(spec.key.clone()),
+            Self::DeleteFramework { key, .. } => Subject::Framework(key.clone()),
             Self::CreateOffer { offer, .. } => Subject::Offer(offer.id.0.clone()),
             Self::CloseOffer { offer, .. } | Self::DeleteOffer(offer) => Subject::Offer(offer.0.clone()),
             Self::CreateReservation { reservation, .. } => Subject::Reservation(reservation.name.clone()),

@@ -31,6 +31,9 @@ pub struct MasterConfig {
     /// How long the schedulers that were subscribed at the leader before have to come to this one, if their own
     /// `failover_timeout` is shorter.
     pub framework_return: Duration,
+    /// How many frameworks are remembered that are over and whose objects were made here (Mesos:
+    /// `max_completed_frameworks`, 50).
+    pub max_completed_frameworks: usize,
     /// What schedulers are told of this master (Mesos: `MasterInfo`).
     pub master_info: MasterInfo,
     /// In the containers' IDs, to make them unique: random, or different for each leader.
@@ -54,6 +57,7 @@ impl MasterConfig {
             offer_retention: Duration::from_mins(1),
             offer_min_hold: Duration::from_secs(1),
             framework_return: Duration::from_mins(1),
+            max_completed_frameworks: 50,
             master_info: MasterInfo::default(),
             container_seed: epoch.0,
             min_allocatable: Resources::of(Amount::from_thousandths(10), Amount::from_units(32)),

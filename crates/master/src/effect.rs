@@ -1,7 +1,7 @@
 //! What the master wants done.
 
 use crate::event::Command;
-use crate::ids::{AgentName, Connection, Epoch, OfferId, Session, TaskId, WriteId};
+use crate::ids::{AgentName, Connection, Epoch, ObjectKey, OfferId, Session, TaskId, WriteId};
 use crate::operator_objects::{MaintenanceRecord, RoleRecord};
 use crate::record::{
     AgentRecord, FrameworkRecord, FrameworkSpecRecord, NewReservation, NewTask, Notice, OfferEnd, OfferRecord,
@@ -41,6 +41,13 @@ pub enum Effect {
         write: WriteId,
         /// The spec.
         spec: Box<FrameworkSpecRecord>,
+    },
+    /// Delete the object of a framework that is over, and that was made here: more are than are remembered.
+    DeleteFramework {
+        /// Its key.
+        key: ObjectKey,
+        /// Its UID; one of another UID is not deleted.
+        uid: String,
     },
     /// A framework may call from now on; while it is not subscribed, its calls are refused as such.
     KnowFramework {

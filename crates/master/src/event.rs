@@ -229,6 +229,8 @@ pub struct StreamObject {
     pub constraints: OfferConstraints,
     /// Whether launches need not wait until they are recorded.
     pub write_behind: bool,
+    /// Whether the object was made because a scheduler subscribed, and not by a person before.
+    pub made_here: bool,
     /// Whether a scheduler was ever subscribed.
     pub subscribed: bool,
     /// Since when none is, as it was recorded last.

@@ -36,6 +36,7 @@ impl Master {
                 self.push(Effect::WriteFramework(Box::new(record)));
             }
         }
+        self.trim_completed_frameworks();
         for agent in &self.changed_agents {
             if let Some(known) = self.agents.get(agent).filter(|known| !known.reservations.is_empty()) {
                 // Which tasks use them may have changed.

@@ -329,6 +329,7 @@ impl Simulation {
             | Effect::WriteRole(_)
             | Effect::WriteMaintenance(_)
             | Effect::MarkAgentGone(_)
+            | Effect::DeleteFramework { .. }
             // No scheduler here reserves, and there are no Reservation objects.
             | Effect::CreateReservation { .. }
             | Effect::ChangeReservation { .. }

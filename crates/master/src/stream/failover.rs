@@ -53,6 +53,7 @@ impl Master {
         let connection = framework.stream.connection.take();
         framework.stream.disconnected_at.get_or_insert(now);
         framework.stream.completed = Some(why);
+        self.remember_completed(key);
         if let Some(connection) = connection {
             self.streams.connections.remove(&connection);
             self.push(Effect::CloseStream { connection, error: None });
@@ -84,6 +85,9 @@ impl Master {
             framework.stream.disconnected_at = stream.disconnected_at;
             framework.stream.completed.clone_from(&stream.completed);
         }
+        if !known && stream.completed.is_some() {
+            self.remember_completed(key);
+        }
         let Some(framework) = self.frameworks.get(key) else { return };
         let (active, completed) = (framework.stream.connection.is_some(), framework.stream.completed.is_some());
         self.allocator.set_active(key, active);
@@ -112,6 +116,7 @@ impl Master {
             self.streams.frameworks.remove(&framework_id);
         }
         let stream = std::mem::take(&mut self.framework_mut(key).stream);
+        self.streams.completed.remove(&(stream.disconnected_at.unwrap_or_default(), key.clone()));
         self.framework_mut(key).stream.tasks = stream.tasks;
         if let Some(connection) = stream.connection {
             self.streams.connections.remove(&connection);

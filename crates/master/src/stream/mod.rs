@@ -16,6 +16,7 @@ mod calls;
 mod describe;
 mod failover;
 mod group;
+mod history;
 mod inverse;
 mod launch;
 mod names;
@@ -31,9 +32,9 @@ pub use describe::framework_object;
 pub(crate) use group::shares_cgroups;
 pub use request::task_request;
 
-use crate::ids::{Connection, ObjectKey};
+use crate::ids::{Connection, ObjectKey, Time};
 use proffer_mesos_api::v1;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use subscribe::Waiting;
 
 /// What is known of the scheduler API as a whole.
@@ -47,6 +48,8 @@ pub(crate) struct Streams {
     pub(crate) waiting: BTreeMap<ObjectKey, Waiting>,
     /// Offers that were made during this event, by framework.
     pub(crate) offers: BTreeMap<ObjectKey, Vec<v1::Offer>>,
+    /// Frameworks that are over and whose objects were made here, the one first that has been for longest.
+    pub(crate) completed: BTreeSet<(Time, ObjectKey)>,
     /// Containers that were named.
     pub(crate) last_container: u64,
 }

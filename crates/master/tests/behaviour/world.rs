@@ -714,6 +714,7 @@ impl World {
             // The behaviour over streams has tests of its own.
             Effect::CreateTask { .. }
             | Effect::WriteFrameworkSpec { .. }
+            | Effect::DeleteFramework { .. }
             | Effect::KnowFramework { .. }
             | Effect::ForgetFramework { .. }
             | Effect::Subscribed { .. }

@@ -686,6 +686,7 @@ impl Cluster {
             | Effect::WriteRole(_)
             | Effect::WriteMaintenance(_)
             | Effect::MarkAgentGone(_)
+            | Effect::DeleteFramework { .. }
             | Effect::Tell(_)
             | Effect::Outrun { .. }
             | Effect::Answer { .. } => {}

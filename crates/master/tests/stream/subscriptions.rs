@@ -195,3 +195,33 @@ fn an_agent_that_goes_takes_its_offers_along() {
     world.agent_goes("a1");
     assert_eq!(world.told(), ["1: rescind"]);
 }
+
+/// Mesos: `--max_completed_frameworks`.
+#[test]
+fn only_so_many_frameworks_that_are_over_are_remembered() {
+    let mut world = World::new();
+    world.agent("a1", vec![]);
+    let mut names = Vec::new();
+    for number in 1..=52_u64 {
+        let before = world.frameworks.len();
+        world.subscribe_as(number, &format!("F-{number}"), info());
+        names.extend(world.frameworks.keys().filter(|key| !names.contains(*key)).cloned().collect::<Vec<_>>());
+        assert_eq!(world.frameworks.len(), before + 1);
+        if number == 1 {
+            world.launch(number, &["t"]);
+        }
+        world.call(number, r#"{"type":"TEARDOWN"}"#);
+        world.pass(secs(1));
+    }
+    let remembered = |world: &World| names.iter().map(|name| world.frameworks.contains_key(name)).collect::<Vec<_>>();
+    // The first has a task that was not seen to its end.
+    assert_eq!(remembered(&world)[..4], [true, false, true, true]);
+    world.status("a1", TaskState::Killed, 1);
+    assert_eq!(remembered(&world)[..4], [false, false, true, true]);
+    // And so it is at the next leader.
+    let mut world = world.next_leader();
+    assert_eq!(world.frameworks.len(), 50);
+    world.subscribe_as(99, "F-99", info());
+    world.call(99, r#"{"type":"TEARDOWN"}"#);
+    assert_eq!(world.frameworks.len(), 50);
+}

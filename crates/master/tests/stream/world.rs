@@ -185,13 +185,18 @@ impl World {
 
     /// A scheduler asks to subscribe.
     pub(crate) fn subscribe(&mut self, connection: u64, info: FrameworkInfo) {
+        self.subscribe_as(connection, ID, info);
+    }
+
+    /// The same, and if it is new it gets this ID.
+    pub(crate) fn subscribe_as(&mut self, connection: u64, new_id: &str, info: FrameworkInfo) {
         let subscribe = call::Subscribe { framework_info: info, ..call::Subscribe::default() };
         self.event(Event::Subscribe(Box::new(Subscription {
             connection: Connection(connection),
             namespace: NAMESPACE.to_owned(),
             principal: subscribe.framework_info.principal.clone(),
             subscribe,
-            new_framework_id: ID.to_owned(),
+            new_framework_id: new_id.to_owned(),
         })));
     }
 
@@ -304,6 +309,7 @@ impl World {
                 info: spec.info.clone(),
                 constraints: spec.constraints.clone(),
                 write_behind: self.write_behind,
+                made_here: true,
                 subscribed: phase.is_some_and(|phase| phase != StreamPhase::New),
                 disconnected_at: stream.and_then(|stream| stream.disconnected_at),
                 completed: (phase == Some(StreamPhase::Completed)).then(String::new),
@@ -336,6 +342,11 @@ impl World {
                 if let Some(framework) = self.frameworks.get_mut(&record.key) {
                     framework.record = Some(*record);
                 }
+            }
+            Effect::DeleteFramework { key, uid } => {
+                self.told.push(format!("delete {}", key.name));
+                self.frameworks.remove(&key);
+                self.to_come.push_back(Event::FrameworkDeleted { key, uid });
             }
             Effect::DeleteTask(task) => drop(self.tasks.remove(&task)),
             Effect::KnowFramework { framework_id, principal } => drop(self.known.insert(framework_id, principal)),
