@@ -129,6 +129,12 @@ impl<A: Name, F: Name> Allocator<A, F> {
         self.framework(framework).map(|known| known.claim.clone()).unwrap_or_default()
     }
 
+    /// What of that it is offered: what is left of its live offers.
+    #[must_use]
+    pub fn offered(&self, framework: &F) -> Quantities {
+        self.framework(framework).map(|known| known.offered.clone()).unwrap_or_default()
+    }
+
     /// The part of the cluster that the framework holds or is offered.
     #[must_use]
     pub fn share(&self, framework: &F) -> Share {
@@ -525,6 +531,7 @@ impl<A: Name, F: Name> Allocator<A, F> {
             active: false,
             clients: BTreeMap::new(),
             claim: Quantities::default(),
+            offered: Quantities::default(),
             offers: 0,
             capped: false,
             idle: false,

@@ -1,4 +1,4 @@
-//! Sets of small numbers, one bit each: which agents somebody has to look at.
+//! Sets of small numbers, one bit each: which agents somebody has to look at, which clients turned an agent down.
 
 /// A set of agents' numbers. Its words are what makes a run fast: 64 agents are ruled out by one instruction.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +41,11 @@ impl AgentSet {
         was
     }
 
+    /// How many are in it.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// 64 numbers from `64 * index` on.
     pub(crate) fn word(&self, index: usize) -> u64 {
         self.words.get(index).copied().unwrap_or(0)
@@ -49,6 +54,15 @@ impl AgentSet {
     /// How many words there are.
     pub(crate) fn words(&self) -> usize {
         self.words.len()
+    }
+
+    /// A set of these.
+    pub(crate) fn of(numbers: &[u32]) -> Self {
+        let mut set = Self::default();
+        for number in numbers {
+            set.insert(*number);
+        }
+        set
     }
 
     /// The numbers in ascending order.
@@ -65,6 +79,9 @@ impl AgentSet {
         })
     }
 }
+
+/// A set of clients' numbers.
+pub(crate) type ClientSet = AgentSet;
 
 fn place(agent: u32) -> (usize, u64) {
     (agent as usize / 64, 1 << (agent % 64))

@@ -66,9 +66,12 @@ pub(crate) struct Framework<F> {
     pub(crate) clients: BTreeMap<Role, ClientId>,
     /// What it holds and is offered.
     pub(crate) claim: Quantities,
+    /// What of that is left of its live offers.
+    pub(crate) offered: Quantities,
     /// Its live offers.
     pub(crate) offers: usize,
-    /// Whether it was left without an offer because it has as many as it may have.
+    /// Whether it was left without an offer because it has as many as it may have. Its clients are out of the order then,
+    /// until one of its offers ends.
     pub(crate) capped: bool,
     /// Whether it told, as one of the built-in scheduler, that no task of it waits.
     pub(crate) idle: bool,

@@ -104,6 +104,11 @@ impl<A: Name, F: Name> Allocator<A, F> {
             })?;
             let offers = self.offers.values().filter(|live| self.framework_of(live.client) == Some(number)).count();
             ensure(offers == framework.offers, || format!("framework {} has {offers} offers", framework.name))?;
+            let offered = self.offers.values().filter(|live| self.framework_of(live.client) == Some(number));
+            let offered = offered.fold(Quantities::default(), |sum, live| sum.plus(&live.left.quantities()));
+            ensure(offered == framework.offered, || {
+                format!("framework {} is offered {offered}, {} is counted", framework.name, framework.offered)
+            })?;
         }
         for (node, known) in (0u32..).zip(&self.roles.nodes) {
             let sum = roles.remove(&node).unwrap_or_default();
@@ -163,7 +168,12 @@ impl<A: Name, F: Name> Allocator<A, F> {
             let framework = self.frameworks[client.framework as usize].as_ref();
             let gets_turns = framework.is_some_and(|known| known.active && !known.rests());
             let wants = gets_turns && client.subscribed && !client.suppressed;
-            ensure(wants == client.key.is_some(), || format!("client {id} is out of the order, or should be"))?;
+            // Who has as many offers as it may have is out as soon as it was passed over for that.
+            let capped = framework.is_some_and(|known| known.capped);
+            let right = wants == client.key.is_some() || wants && capped;
+            ensure(right, || format!("client {id} is out of the order, or should be"))?;
+            let full = framework.is_some_and(|known| known.info.max_offers.is_some_and(|most| known.offers >= most));
+            ensure(full || !capped, || format!("client {id} counts as having too many offers"))?;
             if let Some(key) = client.key {
                 let there = self.roles.nodes[client.node as usize].clients.contains(&(key, id));
                 ensure(there, || format!("client {id} is not where it says"))?;
@@ -257,7 +267,7 @@ impl<A: Name, F: Name> Allocator<A, F> {
         (0u32..).zip(&self.clients).filter_map(|(id, client)| Some((id, client.as_ref()?)))
     }
 
-    fn framework_of(&self, client: ClientId) -> Option<u32> {
+    pub(crate) fn framework_of(&self, client: ClientId) -> Option<u32> {
         self.clients[client as usize].as_ref().map(|client| client.framework)
     }
 }

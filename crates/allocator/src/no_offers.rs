@@ -110,9 +110,12 @@ impl<A: Name, F: Name> Allocator<A, F> {
             why.withheld.insert(Withheld::Filtered(until), count);
         }
         if why.withheld.contains_key(&Withheld::NothingFree) {
-            let largest = self.framework_numbers.keys().max_by_key(|name| self.share(name));
-            let other = largest.filter(|name| *name != framework);
-            why.held_by = other.map(|name| (name.to_string(), self.share(name)));
+            let share = |number: &u32| {
+                self.frameworks[*number as usize].as_ref().map(|known| self.share_of(&known.claim)).unwrap_or_default()
+            };
+            let all = self.framework_numbers.iter().map(|(name, number)| (share(number), name));
+            let largest = all.max_by_key(|(share, _)| *share).filter(|(_, name)| *name != framework);
+            why.held_by = largest.map(|(share, name)| (name.to_string(), share));
         }
         why
     }

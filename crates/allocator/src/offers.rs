@@ -65,6 +65,7 @@ impl<A: Name, F: Name> Allocator<A, F> {
         let (role, framework) = (known.role.clone(), known.framework);
         let framework = self.frameworks[framework as usize].as_mut()?;
         framework.offers += 1;
+        framework.offered.add(&resources.quantities());
         let name = framework.name.clone();
         let agent_name = self.agent_names[agent as usize].clone()?;
         self.last_offer += 1;
@@ -107,9 +108,8 @@ impl<A: Name, F: Name> Allocator<A, F> {
             return false;
         }
         let Some(LiveOffer { client, agent, left, bundle, .. }) = self.offers.remove(&other) else { return false };
-        if let Some(first) = self.offers.get_mut(&into) {
-            first.left.add(&left);
-        }
+        self.change_left(into, |first| first.add(&left));
+        self.count_offered(client, &left.quantities(), &Quantities::default());
         self.agents[agent as usize].offers.retain(|number| *number != other);
         self.leave_bundle(other, bundle);
         self.count_ended_offer(client);
@@ -118,9 +118,9 @@ impl<A: Name, F: Name> Allocator<A, F> {
 
     /// A task takes `resources` out of an offer. `false`, and nothing changes, if that has no such resources left.
     pub fn launch_from(&mut self, offer: u64, resources: &ResourceBag) -> bool {
-        let Some(live) = self.offers.get_mut(&offer).filter(|live| live.left.contains(resources)) else { return false };
-        live.left.subtract(resources);
+        let Some(live) = self.offers.get(&offer).filter(|live| live.left.contains(resources)) else { return false };
         let (client, agent, bundle) = (live.client, live.agent, live.bundle);
+        self.change_left(offer, |left| left.subtract(resources));
         self.change(agent, |books| {
             books.take_back(resources);
             books.hold(client, resources);
@@ -134,9 +134,9 @@ impl<A: Name, F: Name> Allocator<A, F> {
 
     /// A part of an offer is free again. `false`, and nothing changes, if the offer has no such resources left.
     pub fn give_back(&mut self, offer: u64, resources: &ResourceBag) -> bool {
-        let Some(live) = self.offers.get_mut(&offer).filter(|live| live.left.contains(resources)) else { return false };
-        live.left.subtract(resources);
+        let Some(live) = self.offers.get(&offer).filter(|live| live.left.contains(resources)) else { return false };
         let (client, agent) = (live.client, live.agent);
+        self.change_left(offer, |left| left.subtract(resources));
         self.change(agent, |books| books.take_back(resources));
         self.claim_change(client, resources, false);
         self.touch(agent);
@@ -146,10 +146,12 @@ impl<A: Name, F: Name> Allocator<A, F> {
     /// An operation changes the kind of `before` in an offer to `after`: it reserves, unreserves, makes, destroys, grows or
     /// shrinks a volume (Mesos: `updateAllocation`). `false`, and nothing changes, if the offer has no such resources left.
     pub fn convert_in_offer(&mut self, offer: u64, before: &ResourceBag, after: &ResourceBag) -> bool {
-        let Some(live) = self.offers.get_mut(&offer).filter(|live| live.left.contains(before)) else { return false };
-        live.left.subtract(before);
-        live.left.add(after);
+        let Some(live) = self.offers.get(&offer).filter(|live| live.left.contains(before)) else { return false };
         let (client, agent) = (live.client, live.agent);
+        self.change_left(offer, |left| {
+            left.subtract(before);
+            left.add(after);
+        });
         self.claim_change(client, before, false);
         self.convert_total(agent, before, after);
         self.change(agent, |books| {
@@ -214,10 +216,29 @@ impl<A: Name, F: Name> Allocator<A, F> {
             books.offers.retain(|number| *number != offer);
         });
         self.claim_change(client, &left, false);
+        self.count_offered(client, &left.quantities(), &Quantities::default());
         self.touch(agent);
         self.leave_bundle(offer, bundle);
         self.count_ended_offer(client);
         self.drop_if_forgotten(client);
+    }
+
+    /// Changes what is left of a live offer.
+    fn change_left(&mut self, offer: u64, change: impl FnOnce(&mut ResourceBag)) {
+        let Some(live) = self.offers.get_mut(&offer) else { return };
+        let before = live.left.quantities();
+        change(&mut live.left);
+        let (client, after) = (live.client, live.left.quantities());
+        self.count_offered(client, &before, &after);
+    }
+
+    /// Counts for a client's framework that it is offered `after` instead of `before`.
+    fn count_offered(&mut self, client: ClientId, before: &Quantities, after: &Quantities) {
+        let framework = self.clients[client as usize].as_ref().map(|known| known.framework);
+        if let Some(known) = framework.and_then(|number| self.frameworks[number as usize].as_mut()) {
+            known.offered.subtract(before);
+            known.offered.add(after);
+        }
     }
 
     /// An offer that ended is not in its bundle any more.
@@ -241,6 +262,9 @@ impl<A: Name, F: Name> Allocator<A, F> {
             known.offers = known.offers.saturating_sub(1);
             if std::mem::take(&mut known.capped) {
                 for client in self.clients_of(number) {
+                    if !self.run.as_ref().is_some_and(|run| run.is_parked(client)) {
+                        self.list_if_wanted(client);
+                    }
                     self.make_eager(client);
                 }
             }

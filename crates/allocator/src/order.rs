@@ -79,6 +79,15 @@ impl RoleTree {
         }
     }
 
+    /// The first in the order below `node` of those whom `wanted` wants.
+    pub(crate) fn first_wanted(&self, node: NodeId, wanted: &dyn Fn(ClientId) -> bool) -> Option<ClientId> {
+        let known = &self.nodes[node as usize];
+        known.members.iter().find_map(|(_, member)| match member {
+            Member::Own => known.clients.iter().map(|(_, client)| *client).find(|client| wanted(*client)),
+            Member::Child(child) => self.first_wanted(*child, wanted),
+        })
+    }
+
     /// The roles at the top that have somebody to serve, in their order.
     pub(crate) fn tops(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.nodes[ROOT as usize].members.iter().filter_map(|(_, member)| match member {

@@ -11,14 +11,21 @@
 //! ```
 
 use crate::agent::is_plain;
-use crate::bits::AgentSet;
+use crate::bits::{AgentSet, ClientSet};
 use crate::framework::{ClientId, Cursor};
 use crate::gate::Stage;
 use crate::order::Key;
-use crate::roles::NodeId;
+use crate::roles::{NodeId, ROOT};
 use crate::{Allocator, Name, Offer, Taking, Time, Withheld};
 use proffer_resources::Role;
 use std::collections::{BTreeSet, VecDeque};
+
+/// Up to so many agents that changed, who has turned all of them down is passed over without being taken out of the order:
+/// an event that concerns one agent then costs little, however many frameworks have nothing to do with it.
+const FEW_AGENTS: usize = 8;
+
+/// For so many turns of a run. Passing over begins anew with each, so in a long run it is better to take them out.
+const FEW_TURNS: usize = 16;
 
 /// What a run does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +61,10 @@ pub(crate) struct RunState {
     first: usize,
     /// to before here.
     end: usize,
+    /// If the agents are few, who has turned down each of them.
+    few: Option<Vec<(u32, ClientSet)>>,
+    /// How many turns there were.
+    turns: usize,
     /// Offers of a bundle that were not told yet.
     bundled: VecDeque<u64>,
 }
@@ -104,7 +115,11 @@ impl<A: Name, F: Name> Allocator<A, F> {
         let (parked, bundled) = (Vec::new(), VecDeque::new());
         let first = (0..agents.words()).find(|index| agents.word(*index) != 0).unwrap_or(0);
         let end = (first..agents.words()).rev().find(|index| agents.word(*index) != 0).map_or(first, |last| last + 1);
-        self.run = Some(RunState { now, stage, agents, eager, all, tops, parked, first, end, bundled });
+        let few = (!all && agents.len() <= FEW_AGENTS).then(|| {
+            let refusing = |agent: u32| ClientSet::of(&self.agents[agent as usize].settled);
+            agents.iter().map(|agent| (agent, refusing(agent))).collect()
+        });
+        self.run = Some(RunState { now, stage, agents, eager, all, tops, parked, first, end, few, turns: 0, bundled });
     }
 
     /// Agents that the run that has begun looks at because they changed.
@@ -169,17 +184,25 @@ impl<A: Name, F: Name> Allocator<A, F> {
 
     fn unpark(&mut self, parked: Vec<ClientId>) {
         for id in parked {
-            let wanted = self.may_be_listed(id);
-            if let Some(client) = self.clients[id as usize].as_mut()
-                && wanted
-            {
-                self.roles.list(id, client);
-            }
+            self.list_if_wanted(id);
+        }
+    }
+
+    /// Puts a client into the order if it is to get turns.
+    pub(crate) fn list_if_wanted(&mut self, id: ClientId) {
+        let wanted = self.may_be_listed(id);
+        if let Some(client) = self.clients[id as usize].as_mut()
+            && wanted
+        {
+            self.roles.list(id, client);
         }
     }
 
     pub(crate) fn may_be_listed(&self, id: ClientId) -> bool {
-        !matches!(self.may_be_served(id), Err(Withheld::NotConnected | Withheld::Suppressed))
+        let capped = self.framework_of(id).is_some_and(|number| {
+            self.frameworks[number as usize].as_ref().is_some_and(|framework| framework.capped)
+        });
+        !capped && !matches!(self.may_be_served(id), Err(Withheld::NotConnected | Withheld::Suppressed))
     }
 
     /// Who comes first in the present stage.
@@ -193,8 +216,16 @@ impl<A: Name, F: Name> Allocator<A, F> {
             } else {
                 (run.first..run.end).any(|index| run.agents.word(index) & self.offerable.word(index) != 0)
             };
-            let anybody = something_left || !self.placing.is_empty();
-            return if anybody { self.roles.first_below(crate::roles::ROOT) } else { None };
+            if !something_left && self.placing.is_empty() {
+                return None;
+            }
+            run.turns += 1;
+            let run = self.run.as_ref()?;
+            let Some(few) = run.few.as_ref().filter(|_| run.turns <= FEW_TURNS) else {
+                return self.roles.first_below(ROOT);
+            };
+            let left: Vec<&(u32, ClientSet)> = few.iter().filter(|(agent, _)| self.offerable.contains(*agent)).collect();
+            return self.roles.first_wanted(ROOT, &|client| self.may_have_a_turn(client, &run.eager, &left));
         }
         while let Some((key, top)) = run.tops.pop_first() {
             if self.roles.unsatisfied(top).is_empty() || !self.roles.has_listed(top) {
@@ -207,6 +238,20 @@ impl<A: Name, F: Name> Allocator<A, F> {
             }
         }
         None
+    }
+
+    /// Whether a client has anything to look at in a run of few agents, of which these are left. Of what it turned down it
+    /// has nothing; but who places tasks has its turn anyway.
+    fn may_have_a_turn(&self, id: ClientId, eager: &BTreeSet<ClientId>, left: &[&(u32, ClientSet)]) -> bool {
+        if !eager.is_empty() && eager.contains(&id) {
+            return true;
+        }
+        if !left.is_empty() && left.iter().all(|(_, refusing)| refusing.contains(id)) {
+            return false;
+        }
+        let Some(client) = self.clients[id as usize].as_ref() else { return false };
+        left.iter().any(|(agent, refusing)| !refusing.contains(id) && !client.excluded.contains(*agent))
+            || self.placing.contains(&client.framework)
     }
 
     /// Goes on to the next stage; `false` if there is none.
