@@ -199,9 +199,9 @@ impl<A: Name, F: Name> Allocator<A, F> {
     }
 
     pub(crate) fn may_be_listed(&self, id: ClientId) -> bool {
-        let capped = self.framework_of(id).is_some_and(|number| {
-            self.frameworks[number as usize].as_ref().is_some_and(|framework| framework.capped)
-        });
+        let capped = self
+            .framework_of(id)
+            .is_some_and(|number| self.frameworks[number as usize].as_ref().is_some_and(|framework| framework.capped));
         !capped && !matches!(self.may_be_served(id), Err(Withheld::NotConnected | Withheld::Suppressed))
     }
 
@@ -224,7 +224,8 @@ impl<A: Name, F: Name> Allocator<A, F> {
             let Some(few) = run.few.as_ref().filter(|_| run.turns <= FEW_TURNS) else {
                 return self.roles.first_below(ROOT);
             };
-            let left: Vec<&(u32, ClientSet)> = few.iter().filter(|(agent, _)| self.offerable.contains(*agent)).collect();
+            let left: Vec<&(u32, ClientSet)> =
+                few.iter().filter(|(agent, _)| self.offerable.contains(*agent)).collect();
             return self.roles.first_wanted(ROOT, &|client| self.may_have_a_turn(client, &run.eager, &left));
         }
         while let Some((key, top)) = run.tops.pop_first() {

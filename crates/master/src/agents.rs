@@ -27,10 +27,31 @@ impl Master {
         let Some(known) = self.agents.get_mut(agent) else { return };
         known.object = AgentObject::Exists;
         known.attributes = attributes;
-        if known.id.is_none() {
-            known.id = agent_id;
+        if let Some(agent_id) = agent_id.filter(|_| known.id.is_none()) {
+            self.set_agent_id(agent, agent_id);
         }
         self.agent_changed(agent);
+    }
+
+    /// Remembers the ID of an agent.
+    pub(crate) fn set_agent_id(&mut self, agent: &AgentName, agent_id: String) {
+        self.forget_agent_id(agent);
+        if let Some(known) = self.agents.get_mut(agent) {
+            known.id = Some(agent_id.clone());
+            self.agent_ids.insert(agent_id, agent.clone());
+        }
+    }
+
+    fn forget_agent_id(&mut self, agent: &AgentName) {
+        let Some(before) = self.agents.get_mut(agent).and_then(|known| known.id.take()) else { return };
+        if self.agent_ids.get(&before) == Some(agent) {
+            self.agent_ids.remove(&before);
+        }
+    }
+
+    /// The agent of this ID.
+    pub(crate) fn agent_of_id(&self, agent_id: &str) -> Option<&AgentName> {
+        self.agent_ids.get(agent_id)
     }
 
     /// An Agent object is gone.
@@ -131,6 +152,18 @@ impl Master {
         self.send_waiting_launches(agent);
     }
 
+    /// A task that was placed before is known to hold something of an agent now: what is offered of it may not fit beside
+    /// that, and if nothing is to run there, it is ended.
+    pub(crate) fn more_is_held(&mut self, agent: &AgentName) {
+        let Some(known) = self.agents.get(agent) else { return };
+        let away = known.session().is_none() && known.offers.is_empty();
+        if away && self.mode_of(agent, known) == AgentMode::Active {
+            self.changed_agents.insert(agent.clone());
+        } else {
+            self.agent_changed(agent);
+        }
+    }
+
     /// An agent and its node are gone for good, and so is what ran there.
     pub(crate) fn agent_gone(&mut self, agent: &AgentName) {
         let Some(known) = self.agents.get(agent) else { return };
@@ -147,6 +180,7 @@ impl Master {
         for timer in [Timer::Ping(agent.clone()), Timer::AgentLost(agent.clone()), Timer::AgentLate(agent.clone())] {
             self.timers.clear(&timer);
         }
+        self.forget_agent_id(agent);
         if let Some(known) = self.agents.remove(agent) {
             // Its pod is there until that is told to be gone.
             if let Some(slot) = known.slot {

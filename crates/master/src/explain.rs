@@ -16,6 +16,12 @@ const TOLD_AT_ONCE: usize = 100;
 /// How old the figures may be that a waiting task was told.
 pub(crate) const RETELL: Duration = Duration::from_secs(30);
 
+/// How many agents are gone through in one go to find why tasks wait.
+const EXPLAINED_AT_ONCE: usize = 100_000;
+
+/// As many agents are gone through in the time in which one waiting task is looked at.
+const COST_OF_TASK: usize = 4;
+
 /// Classes of reasons that are not the allocator's.
 const NO_FRAMEWORK: u8 = 100;
 const UNUSABLE_FRAMEWORK: u8 = 101;
@@ -49,15 +55,32 @@ impl Master {
         Some(WaitingTask { message, agents })
     }
 
-    /// Writes into waiting tasks why they wait, where that is new to them.
+    /// Writes into waiting tasks why they wait, where that is new to them. What is too much for one go is gone on with a
+    /// second later.
     pub(crate) fn explain_waiting(&mut self) {
         let mut to_tell = Vec::new();
-        let mut again = None;
-        for (key, framework) in &self.frameworks {
-            for (want, group) in framework.waiting.groups() {
+        let (mut again, mut cost) = (None, 0);
+        let from = self.explained_tasks.take();
+        let goes_on = from.is_some();
+        let first = from.as_ref().map_or(Bound::Unbounded, |(key, ..)| Bound::Included(key.clone()));
+        'frameworks: for key in self.waiting.range((first, Bound::Unbounded)) {
+            let Some(framework) = self.frameworks.get(key) else { continue };
+            let from = from.as_ref().filter(|(of, ..)| of == key);
+            for (want, group) in framework.waiting.groups_from(from.map(|(_, want, _)| want)) {
                 again.get_or_insert(RETELL);
+                let turn =
+                    from.filter(|(_, of, _)| of == want).map_or(Bound::Unbounded, |(.., turn)| Bound::Included(turn));
+                let mut rest = group.range((turn, Bound::Unbounded)).peekable();
+                let Some(next) = rest.peek() else { continue };
+                if cost >= EXPLAINED_AT_ONCE {
+                    self.explained_tasks = Some((key.clone(), want.clone(), (*next).clone()));
+                    break 'frameworks;
+                }
                 let (class, message) = self.why_waiting(key, want);
-                for (_, id) in group {
+                // What costs something is to look at every agent.
+                cost += if class < NO_FRAMEWORK { self.agents.len() } else { 1 };
+                while let Some(turn) = rest.next() {
+                    let (_, id) = turn;
                     match self.is_to_be_told(id, class, &message) {
                         Some(true) if to_tell.len() < TOLD_AT_ONCE => {
                             to_tell.push((id.clone(), class, message.clone()));
@@ -65,11 +88,21 @@ impl Master {
                         None | Some(false) => {}
                         Some(true) => again = Some(SETTLE),
                     }
-                    if matches!(self.tasks[id].phase, Phase::Waiting(since) if self.now.since(since) < SETTLE) {
+                    if self.waits_shorter_than(id, SETTLE) {
                         again = Some(SETTLE);
+                    }
+                    cost += COST_OF_TASK;
+                    if cost >= EXPLAINED_AT_ONCE
+                        && let Some(next) = rest.peek()
+                    {
+                        self.explained_tasks = Some((key.clone(), want.clone(), (*next).clone()));
+                        break 'frameworks;
                     }
                 }
             }
+        }
+        if goes_on || self.explained_tasks.is_some() {
+            again = Some(SETTLE);
         }
         for (id, class, message) in to_tell {
             self.tell(&id, class, message);
@@ -77,6 +110,12 @@ impl Master {
         if let Some(again) = again {
             self.timers.set_at_latest(Timer::Explain, self.now.after(again));
         }
+    }
+
+    /// Whether a task began to wait less than so long ago.
+    fn waits_shorter_than(&self, id: &TaskId, time: Duration) -> bool {
+        let phase = self.tasks.get(id).map(|task| &task.phase);
+        matches!(phase, Some(Phase::Waiting(since)) if self.now.since(*since) < time)
     }
 
     /// Writes into one waiting task why it waits.
@@ -89,7 +128,7 @@ impl Master {
 
     /// Something changed that many waiting tasks may want to know.
     pub(crate) fn explain_soon(&mut self) {
-        if self.frameworks.values().any(|framework| !framework.waiting.is_empty()) {
+        if !self.waiting.is_empty() {
             self.timers.set_at_latest(Timer::Explain, self.now.after(SETTLE));
         }
     }

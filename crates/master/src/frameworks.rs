@@ -81,6 +81,8 @@ impl Master {
         self.allocator.set_framework(key, info);
         if none_waits {
             self.allocator.rest(key);
+        } else {
+            self.allocator.wake(key);
         }
     }
 

@@ -33,7 +33,13 @@ impl Master {
         for (key, framework) in &self.frameworks {
             self.check_framework(key, framework).map_err(|problem| format!("framework {key}: {problem}"))?;
         }
+        let wait: BTreeSet<&ObjectKey> =
+            self.frameworks.iter().filter(|(_, known)| !known.waiting.is_empty()).map(|(key, _)| key).collect();
+        ensure(wait == self.waiting.iter().collect(), || format!("{wait:?} wait, {:?} are counted", self.waiting))?;
         for (agent, known) in &self.agents {
+            if let Some(agent_id) = &known.id {
+                ensure(self.agent_ids.contains_key(agent_id), || format!("agent {agent} is not found by its ID"))?;
+            }
             self.check_agent(agent, known).map_err(|problem| format!("agent {agent}: {problem}"))?;
         }
         let mut unknown = self.allocator.agents().filter(|(agent, _)| !self.agents.contains_key(agent));

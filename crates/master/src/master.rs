@@ -12,7 +12,7 @@ use crate::record::{Notice, NoticeAbout};
 use crate::recovery::Recovery;
 use crate::removal::Removals;
 use crate::roles::Roles;
-use crate::state::{Agent, Executor, ExecutorKey, Framework, Group, Offer, Reservation, Task, Write};
+use crate::state::{Agent, Executor, ExecutorKey, Framework, Group, Offer, Reservation, Task, Turn, Want, Write};
 use crate::stream::Streams;
 use crate::timers::{Timer, Timers};
 use proffer_allocator::Allocator;
@@ -35,6 +35,10 @@ pub struct Master {
     pub(crate) executors: BTreeMap<ExecutorKey, Executor>,
     /// Which agents may be taken for unreachable, and how fast.
     pub(crate) removals: Removals,
+    /// Frameworks of which tasks wait for an agent.
+    pub(crate) waiting: BTreeSet<ObjectKey>,
+    /// Agents by their ID.
+    pub(crate) agent_ids: BTreeMap<String, AgentName>,
     /// Tasks that agents have and of which no object was seen so far, and where they are.
     pub(crate) orphans: BTreeMap<TaskId, AgentName>,
     /// Slots of agents that are not known.
@@ -66,8 +70,12 @@ pub struct Master {
     pub(crate) last_offer: u64,
     /// Whether waiting tasks may be helped by rescinding an offer.
     pub(crate) rescind_due: bool,
+    /// Whether it is time to look for that among many offers.
+    pub(crate) rescind_among_many: bool,
     /// What is known of the scheduler API as a whole.
     pub(crate) streams: Streams,
+    /// Where it goes on to be worked out why tasks wait, if that was too much for one go.
+    pub(crate) explained_tasks: Option<(ObjectKey, Want, Turn)>,
     /// Frameworks, agents and reservations whose record may have changed.
     pub(crate) changed_frameworks: BTreeSet<ObjectKey>,
     pub(crate) changed_agents: BTreeSet<AgentName>,
@@ -94,6 +102,8 @@ impl Master {
             groups: BTreeMap::new(),
             executors: BTreeMap::new(),
             removals: Removals::default(),
+            waiting: BTreeSet::new(),
+            agent_ids: BTreeMap::new(),
             orphans: BTreeMap::new(),
             slots: BTreeMap::new(),
             offers: BTreeMap::new(),
@@ -114,7 +124,9 @@ impl Master {
             last_write: 0,
             last_offer: 0,
             rescind_due: false,
+            rescind_among_many: false,
             streams: Streams::default(),
+            explained_tasks: None,
             changed_frameworks: BTreeSet::new(),
             changed_agents: BTreeSet::new(),
             changed_reservations: BTreeSet::new(),
@@ -145,6 +157,7 @@ impl Master {
         if self.recovery.is_none() {
             self.settle_reservations();
             self.allocate();
+            self.rescind_among_many = false;
             self.send_offers();
             self.write_records();
         }
@@ -217,7 +230,7 @@ impl Master {
                 Timer::OrphanDue(agent, task) => self.orphan_overdue(agent, task),
                 Timer::OrphanGivenUp(agent, task) => self.orphan_given_up(&agent, &task),
                 Timer::Settle(task) => self.settle(&task),
-                Timer::OfferMature => self.rescind_due = true,
+                Timer::OfferMature => (self.rescind_due, self.rescind_among_many) = (true, true),
                 Timer::FailoverDue(framework) => self.failover_due(&framework),
                 Timer::Explain => self.explain_waiting(),
                 Timer::RoleFigures => self.write_roles(),

@@ -8,7 +8,6 @@ use crate::record::{AgentRecord, FrameworkRecord, Readiness};
 use crate::state::{Framework, Stream};
 use crate::timers::Timer;
 use proffer_allocator::Strategy;
-use proffer_resources::Quantities;
 
 /// Those that cannot be deleted yet are passed over; this bounds what that costs with each event.
 const TRIMMED_AT_ONCE: usize = 64;
@@ -105,11 +104,6 @@ impl Master {
             }
             Ok(SchedulerKind::External(_)) => (true, "Served", "has offers to reply to".to_owned()),
         };
-        let offered =
-            framework.offers.iter().filter_map(|id| self.offers.get(id)).map(|offer| offer.resources.quantities());
-        let offered = offered.fold(Quantities::default(), |sum, more| sum.plus(&more));
-        let pools = self.acceptances.values().map(|one| &one.pool).filter(|pool| pool.framework == *key);
-        let offered = pools.fold(offered, |sum, pool| sum.plus(&pool.left.quantities()));
         Some(FrameworkRecord {
             key: key.clone(),
             uid: object.uid.clone(),
@@ -122,7 +116,7 @@ impl Master {
             pending: framework.waiting.len(),
             active: framework.active,
             completed: framework.completed.len(),
-            allocated: self.allocator.claim(key).saturating_minus(&offered),
+            allocated: self.allocator.claim(key).saturating_minus(&self.allocator.offered(key)),
             offers: framework.offers.len(),
             ready: Readiness { ready: is_ready, reason, message },
             stream: self.stream_record(key),

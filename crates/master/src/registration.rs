@@ -51,7 +51,6 @@ impl Master {
         let hasty = self.has(Planted::OffersBeforeConfirmation);
         let Some(known) = self.agents.get_mut(&agent) else { return };
         known.newest_session = Some(session);
-        known.id = Some(agent_id.clone());
         known.version = version;
         known.capacity = capacity;
         known.liveness = Liveness::Connected { session, ping: 0, silent: false, missed: 0 };
@@ -60,6 +59,7 @@ impl Master {
         known.attach_problem = None;
         known.to_launch.clear();
         self.no_longer_missing(&agent);
+        self.set_agent_id(&agent, agent_id.clone());
         self.timers.clear(&Timer::AgentLost(agent.clone()));
         self.timers.clear(&Timer::AgentLate(agent.clone()));
         self.timers.set(Timer::Ping(agent.clone()), self.now.after(self.config.agent_ping_timeout));

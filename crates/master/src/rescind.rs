@@ -4,6 +4,7 @@ use crate::event::SchedulerKind;
 use crate::ids::{AgentName, ObjectKey, OfferId, Time};
 use crate::master::Master;
 use crate::state::{OfferPhase, Turn, Want};
+use crate::tasks::SETTLE;
 use crate::timers::Timer;
 use proffer_allocator::{For, Share, Strategy};
 use proffer_resources::Role;
@@ -12,9 +13,19 @@ use std::collections::BTreeSet;
 /// For how many groups of waiting tasks one event looks through the offers.
 const GROUPS_AT_ONCE: usize = 100;
 
+/// With more offers and frameworks that wait than this, it is looked for once a second, not with every event.
+const MANY: usize = 1_000;
+
 impl Master {
     /// Takes offers back that are old enough and whose resources let a waiting task run. `true` if one was taken back.
     pub(crate) fn rescind_for_waiting(&mut self) -> bool {
+        if self.waiting.is_empty() || self.offers.is_empty() {
+            return false;
+        }
+        if self.waiting.len() + self.offers.len() > MANY && !self.rescind_among_many {
+            self.timers.set_at_latest(Timer::OfferMature, self.now.after(SETTLE));
+            return false;
+        }
         let groups = self.stuck_groups();
         if groups.is_empty() {
             return false;
@@ -54,7 +65,7 @@ impl Master {
     /// The groups of tasks that fit nowhere, the one that has waited longest first.
     fn stuck_groups(&self) -> Vec<(Turn, ObjectKey, Want, Strategy)> {
         let mut groups = Vec::new();
-        for (key, framework) in &self.frameworks {
+        for (key, framework) in self.waiting.iter().filter_map(|key| Some((key, self.frameworks.get(key)?))) {
             let Some(SchedulerKind::BuiltIn(strategy)) = framework.scheduler() else { continue };
             for (want, _) in framework.waiting.groups().filter(|(want, _)| !framework.waiting.is_fresh(want)) {
                 if let Some(head) = framework.waiting.head(want).filter(|_| framework.is_served_in(want)) {

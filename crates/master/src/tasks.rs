@@ -52,12 +52,21 @@ impl Master {
         self.adopt(id, true);
     }
 
+    /// Has [`Master::settle`] done in a second, if there is anything to do. Of a million tasks that were there before, there
+    /// mostly is not.
+    pub(crate) fn settle_later(&mut self, id: &TaskId) {
+        let Some(task) = self.tasks.get(id) else { return };
+        let framework = self.frameworks.get(&task.framework).and_then(|framework| framework.uid());
+        if task.unwritten || framework.is_none_or(|uid| task.is_to_be_adopted(uid, true)) {
+            self.timers.set_at_latest(Timer::Settle(id.clone()), self.now.after(SETTLE));
+        }
+    }
+
     /// Has the Task's object owned by its framework, and held by the finalizer while something of it may run.
     pub(crate) fn adopt(&mut self, id: &TaskId, finalizer: bool) {
         let Some(task) = self.tasks.get(id) else { return };
         let Some(uid) = self.frameworks.get(&task.framework).and_then(|framework| framework.uid()) else { return };
-        let adopted = task.owner.as_deref() == Some(uid) && (task.finalizer || !finalizer);
-        if task.deleting || task.adoption_asked || task.superseded || adopted {
+        if !task.is_to_be_adopted(uid, finalizer) {
             return;
         }
         let framework = (task.framework.name.clone(), uid.to_owned());
@@ -170,8 +179,7 @@ impl Master {
         self.expect_agent(&place.agent);
         let (agent, role) = (place.agent.clone(), self.task_role(id));
         self.occupy(id, Placement { agent, role, held, offer: None, confirmed, launch: None });
-        // What it holds may be offered.
-        self.agent_changed(&place.agent);
+        self.more_is_held(&place.agent);
         self.look_for_late_placement(id, place, confirmed);
         if deleting {
             self.kill(id, KillCause::Deleted);
@@ -180,7 +188,7 @@ impl Master {
             let for_agent = self.tasks.get(id).is_some_and(|task| task.record.reason == Some(Reason::AgentDraining));
             self.kill(id, if for_agent { KillCause::Draining } else { KillCause::FrameworkRemoved });
         }
-        self.timers.set(Timer::Settle(id.clone()), self.now.after(SETTLE));
+        self.settle_later(id);
     }
 
     /// A placement was learned after its agent had registered and said nothing of the task.

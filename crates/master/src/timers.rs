@@ -2,6 +2,7 @@
 
 use crate::ids::{AgentName, ObjectKey, OfferId, TaskId, Time};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What a deadline is for. Each has at most one deadline.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,16 +44,15 @@ pub(crate) enum Timer {
 /// All deadlines.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Timers {
-    queue: BTreeSet<(Time, Timer)>,
-    deadlines: BTreeMap<Timer, Time>,
+    queue: BTreeSet<(Time, Arc<Timer>)>,
+    deadlines: BTreeMap<Arc<Timer>, Time>,
 }
 
 impl Timers {
     /// Sets the deadline of `timer`, in place of an earlier one.
     pub(crate) fn set(&mut self, timer: Timer, at: Time) {
-        if let Some(before) = self.deadlines.insert(timer.clone(), at) {
-            self.queue.remove(&(before, timer.clone()));
-        }
+        let timer = self.clear(&timer).unwrap_or_else(|| Arc::new(timer));
+        self.deadlines.insert(timer.clone(), at);
         self.queue.insert((at, timer));
     }
 
@@ -63,11 +63,12 @@ impl Timers {
         }
     }
 
-    /// Removes a deadline.
-    pub(crate) fn clear(&mut self, timer: &Timer) {
-        if let Some(at) = self.deadlines.remove(timer) {
-            self.queue.remove(&(at, timer.clone()));
-        }
+    /// Removes a deadline. Returns the timer if it had one.
+    pub(crate) fn clear(&mut self, timer: &Timer) -> Option<Arc<Timer>> {
+        let (timer, at) = self.deadlines.remove_entry(timer)?;
+        let entry = (at, timer);
+        self.queue.remove(&entry);
+        Some(entry.1)
     }
 
     /// Removes and returns what is due at `now`, earliest first.
@@ -76,7 +77,7 @@ impl Timers {
         while self.queue.first().is_some_and(|(at, _)| *at <= now) {
             if let Some((_, timer)) = self.queue.pop_first() {
                 self.deadlines.remove(&timer);
-                due.push(timer);
+                due.push(Arc::unwrap_or_clone(timer));
             }
         }
         due

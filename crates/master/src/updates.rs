@@ -9,8 +9,6 @@ use crate::launch::Placement;
 use crate::master::Master;
 use crate::planted::Planted;
 use crate::state::{KillCause, Phase};
-use crate::tasks::SETTLE;
-use crate::timers::Timer;
 use proffer_mesos_api::{Reason, TaskState};
 use proffer_resources::ResourceBag;
 
@@ -208,8 +206,7 @@ impl Master {
         if streamed && before.state == Some(TaskState::Unreachable) {
             self.reachable_again(&id);
         }
-        let due = self.now.after(SETTLE);
-        self.timers.set_at_latest(Timer::Settle(id), due);
+        self.settle_later(&id);
     }
 
     /// Counts for a task what its agent says that it holds.

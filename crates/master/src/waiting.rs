@@ -1,5 +1,6 @@
 //! Tasks begin and cease to wait for an agent.
 
+use crate::event::SchedulerKind;
 use crate::ids::{ObjectKey, TaskId};
 use crate::master::Master;
 use crate::state::{Framework, Phase};
@@ -35,11 +36,13 @@ impl Master {
         let (key, turn) = (task.framework.clone(), (task.created, id.clone()));
         let framework = self.framework_mut(&key);
         let to_try = framework.waiting.add(&want, turn);
-        if framework.scheduler().is_none() {
+        let scheduler = framework.scheduler();
+        self.waiting.insert(key.clone());
+        if scheduler.is_none() {
             // Nothing but a person can help, so it is said at once.
             self.tell_why_waiting(id);
         }
-        if to_try {
+        if to_try && matches!(scheduler, Some(SchedulerKind::BuiltIn(_))) {
             self.allocator.wake(&key);
         }
         self.changed_frameworks.insert(key);
@@ -56,6 +59,7 @@ impl Master {
         if let Some(framework) = self.frameworks.get_mut(&key) {
             framework.waiting.remove(&want, &turn);
             if framework.waiting.is_empty() {
+                self.waiting.remove(&key);
                 self.allocator.rest(&key);
             }
             self.changed_frameworks.insert(key);

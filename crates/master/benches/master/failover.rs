@@ -13,11 +13,12 @@ use std::time::Duration;
 /// Frameworks among which the tasks are shared out. Every other one answers offers itself.
 const FRAMEWORKS: usize = 1_000;
 
-/// Agents, and tasks that each has.
+/// Agents, tasks that each has, and the frameworks among which they are shared out.
 #[derive(Clone, Copy)]
-struct Sizes {
-    agents: usize,
-    tasks_each: usize,
+pub(crate) struct Sizes {
+    pub(crate) agents: usize,
+    pub(crate) tasks_each: usize,
+    pub(crate) frameworks: usize,
 }
 
 impl Sizes {
@@ -30,17 +31,26 @@ impl Sizes {
     }
 
     /// Names of an agent's tasks, and of the framework of each.
-    fn tasks_of(self, agent: usize) -> impl Iterator<Item = (String, String)> {
+    pub(crate) fn tasks_of(self, agent: usize) -> impl Iterator<Item = (String, String)> {
         let numbers = agent * self.tasks_each..(agent + 1) * self.tasks_each;
-        numbers.map(|number| (format!("task-{number:07}"), framework_name(number % FRAMEWORKS)))
+        numbers.map(move |number| (format!("task-{number:07}"), framework_name(number % self.frameworks)))
+    }
+
+    /// An agent connects, with its tasks.
+    pub(crate) fn registration(self, number: usize, session: Session, epoch: Epoch) -> Event {
+        let snapshot = |(name, whose)| TaskSnapshot {
+            resources: ResourceBag::from(&small()),
+            update: runs(task_id(name), whose, None),
+        };
+        registration(number, session, epoch, self.tasks_of(number).map(snapshot).collect())
     }
 }
 
 /// Tells a new leader all objects. Gives the CPU time without the making of the events.
-fn list(cluster: &mut Cluster, sizes: Sizes) -> Duration {
+pub(crate) fn list(cluster: &mut Cluster, sizes: Sizes) -> Duration {
     let mut sum = Duration::ZERO;
     let mut tell = |cluster: &mut Cluster, event: Event| sum += timed(|| cluster.event(event)).0;
-    for number in 0..FRAMEWORKS {
+    for number in 0..sizes.frameworks {
         let scheduler = if number % 2 == 0 {
             SchedulerKind::BuiltIn(Strategy::BinPack)
         } else {
@@ -66,14 +76,7 @@ fn register(cluster: &mut Cluster, sizes: Sizes, epoch: Epoch, round: usize) -> 
     let (mut sum, mut longest) = (Duration::ZERO, Duration::ZERO);
     for number in 0..sizes.agents {
         let session = Session((round * sizes.agents + number + 1) as u64);
-        let tasks = sizes
-            .tasks_of(number)
-            .map(|(name, whose)| TaskSnapshot {
-                resources: ResourceBag::from(&small()),
-                update: runs(task_id(name), whose, None),
-            })
-            .collect();
-        let event = registration(number, session, epoch, tasks);
+        let event = sizes.registration(number, session, epoch);
         let confirmed = Event::EpochConfirmed { agent: agent(number), session, epoch: EPOCH };
         for event in [event, confirmed] {
             let (time, _) = timed(|| cluster.event(event));
@@ -88,7 +91,7 @@ pub(crate) fn reregistration(size: Size) -> Vec<Figure> {
     let mut figures = Vec::new();
     let all = [(2_000, 100), (20_000, 5), (40_000, 10)];
     for (agents, tasks_each) in size.pick(all.as_slice(), &[(500, 10)]).iter().copied() {
-        let sizes = Sizes { agents, tasks_each };
+        let sizes = Sizes { agents, tasks_each, frameworks: FRAMEWORKS };
         let mut cluster = Cluster::new();
         let listing = list(&mut cluster, sizes);
         let (registering, longest) = register(&mut cluster, sizes, Epoch(EPOCH.0 - 1), 0);
@@ -103,7 +106,7 @@ pub(crate) fn reregistration(size: Size) -> Vec<Figure> {
 
 /// 100,000 tasks are reconciled: their agents, known to this leader, connect anew and tell what they run.
 pub(crate) fn reconciliation(size: Size) -> Vec<Figure> {
-    let sizes = Sizes { agents: size.pick(10_000, 500), tasks_each: 10 };
+    let sizes = Sizes { agents: size.pick(10_000, 500), tasks_each: 10, frameworks: FRAMEWORKS };
     let mut cluster = Cluster::new();
     list(&mut cluster, sizes);
     register(&mut cluster, sizes, Epoch(EPOCH.0 - 1), 0);
@@ -116,7 +119,7 @@ pub(crate) fn reconciliation(size: Size) -> Vec<Figure> {
 
 /// What 50,000 agents and 1,000,000 known tasks take.
 pub(crate) fn memory(size: Size) -> Vec<Figure> {
-    let sizes = Sizes { agents: size.pick(50_000, 500), tasks_each: 20 };
+    let sizes = Sizes { agents: size.pick(50_000, 500), tasks_each: 20, frameworks: FRAMEWORKS };
     let mut cluster = Cluster::new();
     let listing = list(&mut cluster, sizes);
     let (registering, longest) = register(&mut cluster, sizes, Epoch(EPOCH.0 - 1), 0);

@@ -4,16 +4,19 @@
 #![allow(missing_docs, reason = "a program")]
 
 mod cluster;
+mod events;
 mod failover;
 mod launching;
 
 use proffer_measure::Scenario;
 
-const ALL: [(&str, Scenario); 4] = [
+const ALL: [(&str, Scenario); 6] = [
     ("master_reregistration", failover::reregistration),
     ("master_reconciliation", failover::reconciliation),
     ("master_memory", failover::memory),
     ("master_multi_framework", launching::multi_framework),
+    ("master_events_by_frameworks", events::by_frameworks),
+    ("master_events_by_tasks", events::by_tasks),
 ];
 
 fn main() -> std::process::ExitCode {

@@ -161,6 +161,12 @@ impl Task {
         Some(Want { role: request.role.clone(), demand: request.demand() })
     }
 
+    /// Whether its object is to be asked to have the framework of this UID as its owner, and our finalizer if that is wanted.
+    pub(crate) fn is_to_be_adopted(&self, framework_uid: &str, finalizer: bool) -> bool {
+        let adopted = self.owner.as_deref() == Some(framework_uid) && (self.finalizer || !finalizer);
+        !(self.deleting || self.adoption_asked || self.superseded || adopted)
+    }
+
     /// Enters into its record what it is given.
     pub(crate) fn note_held(&mut self, role: &Role, held: &ResourceBag) {
         self.record.ports = held.ranges(&ResourceName::Ports);

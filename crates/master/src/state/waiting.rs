@@ -4,6 +4,7 @@ use crate::ids::{TaskId, Time};
 use proffer_allocator::Demand;
 use proffer_resources::Role;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// The place of a task in its group: the oldest goes first.
 pub(crate) type Turn = (Time, TaskId);
@@ -80,6 +81,11 @@ impl Waiting {
     /// All groups.
     pub(crate) fn groups(&self) -> impl Iterator<Item = (&Want, &BTreeSet<Turn>)> {
         self.groups.iter()
+    }
+
+    /// Groups from one on.
+    pub(crate) fn groups_from(&self, first: Option<&Want>) -> impl Iterator<Item = (&Want, &BTreeSet<Turn>)> {
+        self.groups.range((first.map_or(Bound::Unbounded, Bound::Included), Bound::Unbounded))
     }
 
     /// How many tasks wait.

@@ -2,7 +2,7 @@
 
 use super::resources::to_v1;
 use crate::effect::Effect;
-use crate::ids::{AgentName, Connection, ObjectKey, OfferId};
+use crate::ids::{Connection, ObjectKey, OfferId};
 use crate::master::Master;
 use crate::record::{OfferEnd, OfferRecord};
 use proffer_mesos_api::v1;
@@ -132,11 +132,6 @@ impl Master {
     /// Sends an event.
     pub(crate) fn notify(&mut self, connection: Connection, event: V1Event) {
         self.push(Effect::Notify { connection, event: Box::new(event) });
-    }
-
-    /// The agent of this ID.
-    pub(crate) fn agent_of_id(&self, agent_id: &str) -> Option<&AgentName> {
-        self.agents.iter().find(|(_, known)| known.id.as_deref() == Some(agent_id)).map(|(name, _)| name)
     }
 }
 

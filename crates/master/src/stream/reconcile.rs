@@ -28,10 +28,11 @@ impl Master {
 
     /// Tells the state of each of these tasks, but of those of which an agent that has not come yet may know.
     pub(crate) fn reconcile_tasks(&mut self, key: &ObjectKey, asked: &[reconcile::Task]) {
+        let somebody_may_come = self.agents.values().any(|known| matches!(known.liveness, Liveness::Expected));
         for asked in asked {
             match self.task_of(key, &asked.task_id.value).filter(|id| self.tasks.contains_key(id)) {
                 Some(id) => self.tell_latest(key, &id),
-                None => self.tell_unknown(key, asked),
+                None => self.tell_unknown(key, asked, somebody_may_come),
             }
         }
     }
@@ -54,12 +55,12 @@ impl Master {
     }
 
     /// Mesos' cases for a task that is not known, in its order and its words.
-    fn tell_unknown(&mut self, key: &ObjectKey, asked: &reconcile::Task) {
+    fn tell_unknown(&mut self, key: &ObjectKey, asked: &reconcile::Task, somebody_may_come: bool) {
         let agent_id = asked.agent_id.as_ref().map(|id| id.value.as_str());
         let agent = agent_id.and_then(|id| self.agent_of_id(id)).and_then(|name| self.agents.get(name));
         let expected = |liveness: &Liveness| matches!(liveness, Liveness::Expected);
         let (state, message) = match agent {
-            None if agent_id.is_none() && self.agents.values().any(|known| expected(&known.liveness)) => return,
+            None if agent_id.is_none() && somebody_may_come => return,
             None => (V1State::TaskUnknown, "Reconciliation: Task is unknown"),
             Some(known) if expected(&known.liveness) && known.object != AgentObject::Deleted => return,
             Some(known) if known.liveness == Liveness::Unreachable => {
