@@ -109,7 +109,7 @@ impl Meter {
                 }
                 Effect::CloseOffer { offer, .. } => self.offers.retain(|other| other.id != offer),
                 Effect::Send { session, message: ToAgent::Launch(launch), .. } => {
-                    self.launches.push((session, *launch))
+                    self.launches.push((session, *launch));
                 }
                 _ => {}
             }
