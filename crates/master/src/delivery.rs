@@ -6,7 +6,6 @@ use crate::ids::{ObjectKey, OfferId, WriteId};
 use crate::master::Master;
 use crate::record::{OfferEnd, OfferRecord};
 use crate::state::Write;
-use crate::timers::Timer;
 
 impl Master {
     /// How offers reach a framework; `None` if it takes none.
@@ -39,8 +38,9 @@ impl Master {
         let Some(delivery) = self.offers.get(id).map(|offer| offer.delivery) else { return };
         match (delivery, end) {
             (Delivery::Objects, Some((end, message))) => {
+                self.offers.remove(id);
                 self.push(Effect::CloseOffer { offer: id.clone(), end, message });
-                self.timers.set(Timer::OfferForgotten(id.clone()), self.now.after(self.config.offer_retention));
+                self.closed.add(id.clone(), self.now.after(self.config.offer_retention));
             }
             (Delivery::Objects, None) => {
                 self.offers.remove(id);

@@ -174,13 +174,11 @@ impl Master {
         }
     }
 
-    /// Deletes the object of an inverse offer that ended long enough ago. `false` if the offer is none.
-    pub(crate) fn forget_inverse_offer(&mut self, id: &OfferId) -> bool {
-        let known = self.maintenance.inverse_offers.remove(id).is_some();
-        if known {
+    /// Deletes the object of an inverse offer that ended long enough ago.
+    pub(crate) fn forget_inverse_offer(&mut self, id: &OfferId) {
+        if self.maintenance.inverse_offers.remove(id).is_some() {
             self.push(Effect::DeleteOffer(id.clone()));
         }
-        known
     }
 
     fn end_inverse_offer(&mut self, id: &OfferId, end: OfferEnd, message: String) {

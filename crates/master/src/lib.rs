@@ -21,6 +21,7 @@
 mod accept;
 mod agents;
 mod allocation;
+mod closed;
 mod config;
 mod delivery;
 mod drain;

@@ -1,5 +1,6 @@
 //! The master: its state, and the one place where events come in.
 
+use crate::closed::ClosedOffers;
 use crate::config::MasterConfig;
 use crate::effect::{Effect, ToAgent};
 use crate::event::ReservationObject;
@@ -43,8 +44,10 @@ pub struct Master {
     pub(crate) orphans: BTreeMap<TaskId, AgentName>,
     /// Slots of agents that are not known.
     pub(crate) slots: BTreeMap<AgentName, Slot>,
-    /// Live offers, and those that ended and still have an object.
+    /// Live offers, and those that ended before their object was made.
     pub(crate) offers: BTreeMap<OfferId, Offer>,
+    /// Those that ended and still have an object.
+    pub(crate) closed: ClosedOffers,
     /// Live offers whose reply waits for tasks that are not known yet.
     pub(crate) parked_replies: BTreeSet<OfferId>,
     /// Acceptances whose operations wait for something, by the number of their offers at the allocator.
@@ -107,6 +110,7 @@ impl Master {
             orphans: BTreeMap::new(),
             slots: BTreeMap::new(),
             offers: BTreeMap::new(),
+            closed: ClosedOffers::default(),
             parked_replies: BTreeSet::new(),
             acceptances: BTreeMap::new(),
             operator_tasks: BTreeMap::new(),
@@ -167,7 +171,7 @@ impl Master {
     /// When to send the next [`Event::Tick`] at the latest; `None` if nothing waits for time.
     #[must_use]
     pub fn next_tick(&self) -> Option<Time> {
-        self.timers.next().into_iter().chain(self.allocator.next_filter_end()).min()
+        [self.timers.next(), self.closed.next(), self.allocator.next_filter_end()].into_iter().flatten().min()
     }
 
     /// The one match on events.
@@ -219,6 +223,9 @@ impl Master {
     }
 
     fn fire_due_timers(&mut self) {
+        for offer in self.closed.take_due(self.now) {
+            self.push(Effect::DeleteOffer(offer));
+        }
         for timer in self.timers.take_due(self.now) {
             match timer {
                 Timer::Ping(agent) => self.ping(&agent),
@@ -226,7 +233,7 @@ impl Master {
                 Timer::AgentLate(agent) => self.agent_changed(&agent),
                 Timer::OfferExpires(offer) => self.offer_expired(&offer),
                 Timer::ReplyDue(offer) => self.decide_reply(&offer),
-                Timer::OfferForgotten(offer) => self.forget_offer(&offer),
+                Timer::OfferForgotten(offer) => self.forget_inverse_offer(&offer),
                 Timer::OrphanDue(agent, task) => self.orphan_overdue(agent, task),
                 Timer::OrphanGivenUp(agent, task) => self.orphan_given_up(&agent, &task),
                 Timer::Settle(task) => self.settle(&task),

@@ -1,6 +1,5 @@
 //! Offers are made, answered, taken back and forgotten.
 
-use crate::effect::Effect;
 use crate::event::OfferReply;
 use crate::ids::{AgentName, ObjectKey, OfferId};
 use crate::master::Master;
@@ -121,11 +120,13 @@ impl Master {
         if self.inverse_offer_deleted(id) {
             return;
         }
+        if self.closed.remove(id) {
+            return;
+        }
         let Some(offer) = self.offers.get(id) else { return };
         if offer.is_live() {
             self.let_go_of_offer(id);
         }
-        self.timers.clear(&Timer::OfferForgotten(id.clone()));
         if let Some(write) = self.offers.remove(id).and_then(|offer| offer.creation) {
             self.writes.remove(&write);
         }
@@ -173,17 +174,6 @@ impl Master {
         self.allocator.refuse(&offer.agent, &offer.framework, &offer.role, &offer.resources, until, self.now);
     }
 
-    /// Deletes the object of an offer that ended long enough ago.
-    pub(crate) fn forget_offer(&mut self, id: &OfferId) {
-        if self.forget_inverse_offer(id) {
-            return;
-        }
-        if self.offers.get(id).is_some_and(|offer| !offer.is_live() && offer.creation.is_none()) {
-            self.offers.remove(id);
-            self.push(Effect::DeleteOffer(id.clone()));
-        }
-    }
-
     /// A live offer is being accepted: from now on, what it offered is in a pool.
     pub(crate) fn take_offer(&mut self, id: &OfferId) {
         self.forget_live(id);
@@ -212,8 +202,9 @@ impl Master {
         }
         self.framework_mut(&key).offers.remove(id);
         self.timers.clear(&Timer::OfferExpires(id.clone()));
-        self.timers.clear(&Timer::ReplyDue(id.clone()));
-        self.parked_replies.remove(id);
+        if self.parked_replies.remove(id) {
+            self.timers.clear(&Timer::ReplyDue(id.clone()));
+        }
         self.changed_frameworks.insert(key);
         self.changed_agents.insert(agent);
     }

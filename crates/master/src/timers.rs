@@ -1,6 +1,7 @@
 //! Deadlines: what the master will look at again, and when.
 
 use crate::ids::{AgentName, ObjectKey, OfferId, TaskId, Time};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ pub(crate) enum Timer {
     OfferExpires(OfferId),
     /// A reply that names unknown tasks has waited long enough for them.
     ReplyDue(OfferId),
-    /// The object of an offer that ended is deleted.
+    /// The object of an inverse offer that ended is deleted.
     OfferForgotten(OfferId),
     /// A task of which no object was seen has waited long enough for one.
     OrphanDue(AgentName, TaskId),
@@ -51,8 +52,18 @@ pub(crate) struct Timers {
 impl Timers {
     /// Sets the deadline of `timer`, in place of an earlier one.
     pub(crate) fn set(&mut self, timer: Timer, at: Time) {
-        let timer = self.clear(&timer).unwrap_or_else(|| Arc::new(timer));
-        self.deadlines.insert(timer.clone(), at);
+        let timer = match self.deadlines.entry(Arc::new(timer)) {
+            Entry::Vacant(entry) => {
+                let timer = entry.key().clone();
+                entry.insert(at);
+                timer
+            }
+            Entry::Occupied(mut entry) => {
+                let queued = (entry.insert(at), entry.key().clone());
+                self.queue.remove(&queued);
+                queued.1
+            }
+        };
         self.queue.insert((at, timer));
     }
 
@@ -63,12 +74,11 @@ impl Timers {
         }
     }
 
-    /// Removes a deadline. Returns the timer if it had one.
-    pub(crate) fn clear(&mut self, timer: &Timer) -> Option<Arc<Timer>> {
-        let (timer, at) = self.deadlines.remove_entry(timer)?;
-        let entry = (at, timer);
-        self.queue.remove(&entry);
-        Some(entry.1)
+    /// Removes a deadline.
+    pub(crate) fn clear(&mut self, timer: &Timer) {
+        if let Some((timer, at)) = self.deadlines.remove_entry(timer) {
+            self.queue.remove(&(at, timer));
+        }
     }
 
     /// Removes and returns what is due at `now`, earliest first.
@@ -90,9 +100,7 @@ impl Timers {
 
     /// Whether something will be done about an offer.
     pub(crate) fn is_set_for_offer(&self, offer: &OfferId) -> bool {
-        [Timer::OfferExpires, Timer::ReplyDue, Timer::OfferForgotten]
-            .into_iter()
-            .any(|timer| self.is_set(&timer(offer.clone())))
+        [Timer::OfferExpires, Timer::ReplyDue].into_iter().any(|timer| self.is_set(&timer(offer.clone())))
     }
 
     /// The earliest deadline.
