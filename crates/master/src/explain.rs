@@ -8,6 +8,7 @@ use crate::tasks::SETTLE;
 use crate::timers::Timer;
 use proffer_allocator::{For, Verdict};
 use proffer_resources::Role;
+use std::ops::Bound;
 use std::time::Duration;
 
 /// How many waiting tasks are told in one go, so that a long queue does not become a flood of writes.
