@@ -20,6 +20,7 @@ pub mod http;
 pub mod leader;
 pub mod logging;
 pub mod metrics;
+pub mod operators;
 pub mod records;
 pub mod registry;
 pub mod runner;

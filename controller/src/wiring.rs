@@ -8,6 +8,7 @@ use crate::http::{self, About, Connections, Limits, Subscribers};
 use crate::leader::{self, Candidacy, Election, Guard, Identity, Term};
 use crate::logging::Levels;
 use crate::metrics::Metrics;
+use crate::operators::Operators;
 use crate::registry::{Heard, Registry, Watches, fresh_list};
 use crate::runner::{self, Reach, Runner};
 use crate::schedulers::Schedulers;
@@ -47,6 +48,7 @@ pub async fn run(args: RunArguments, levels: Levels) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new());
     let about = Arc::new(About::new(clock.now(), &args));
     let schedulers = Schedulers::default();
+    let operators = Operators::default();
     let registry = Registry::new();
     let watches = start_watches(&args, &client, &registry, &metrics);
     let access = access(&args, &client)?;
@@ -82,6 +84,7 @@ pub async fn run(args: RunArguments, levels: Levels) -> anyhow::Result<()> {
         client: client.clone(),
         subscribers: Subscribers::default(),
         schedulers: schedulers.clone(),
+        operators: operators.clone(),
     });
     let http = tokio::spawn(http::listen(router, listener, http_tls(&args)?, connections(&args)));
 
@@ -113,7 +116,7 @@ pub async fn run(args: RunArguments, levels: Levels) -> anyhow::Result<()> {
         about.elected(clock.now());
         let (outrun, on_outrun) = watch::channel(guard.epoch());
         tokio::select! {
-            failed = lead(&args, client.clone(), clock, &guard, &registry, &links, &metrics, &standing, outrun, template, &me, schedulers.clone()) => failed,
+            failed = lead(&args, client.clone(), clock, &guard, &registry, &links, &metrics, &standing, outrun, template, &me, schedulers.clone(), operators.clone()) => failed,
             epoch = leader::count_lost(on_outrun, guard.epoch(), raised) => {
                 above = Some(epoch);
                 Err(anyhow::anyhow!(
@@ -155,6 +158,7 @@ async fn lead(
     template: Template,
     me: &Identity,
     schedulers: Schedulers,
+    operators: Operators,
 ) -> anyhow::Result<()> {
     // Everything that acts as the leader ends with this function, before the Lease is given back.
     let mut acting = JoinSet::new();
@@ -185,6 +189,7 @@ async fn lead(
         metrics: Arc::clone(metrics),
         outrun,
         schedulers,
+        operators,
     };
     let (on_recovered, recovered) = oneshot::channel();
     let runner = Runner::new(master_config(args, guard, me), clock, reach, on_recovered);

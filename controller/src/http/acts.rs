@@ -6,23 +6,20 @@ use super::about::parse_duration;
 use super::answer::{answer, not_allowed, text};
 use super::files::Peer;
 use super::redirect::leader_only;
-use super::view::{AgentView, ByRole, FrameworkView, namespace};
+use super::view::{FrameworkView, namespace};
 use crate::agent_link::Standing;
 use crate::auth::{Action, Object};
 use crate::logging::Levels;
-use crate::registry::{Entry, Registry};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
-use proffer_crds::{Agent, Framework};
+use kube::api::{DeleteParams, Preconditions};
+use proffer_crds::Framework;
 use proffer_master::ObjectKey;
 use serde::Deserialize;
-use serde_json::json;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Largest form that is read, in bytes.
@@ -62,7 +59,8 @@ pub(super) async fn toggle(
     answer(async {
         let (level, duration) = match (asked.level, asked.duration) {
             (None, None) => {
-                master.known(&headers, peer.0.ip()).await?;
+                let object = Object::cluster("/logging/toggle");
+                master.may(&headers, peer.0.ip(), Action::GetEndpoints, object).await?;
                 return Ok(text(StatusCode::OK, format!("{}\n", master.levels.level())));
             }
             (Some(_), None) => return Err(text(StatusCode::BAD_REQUEST, "Expecting 'duration=value' in query.\n")),
@@ -136,35 +134,9 @@ impl Master {
         Ok(StatusCode::OK.into_response())
     }
 
-    /// Has nothing of an agent offered any more, or has it offered again.
-    pub(super) async fn set_deactivated(
-        &self,
-        headers: &HeaderMap,
-        peer: IpAddr,
-        id: &str,
-        deactivated: bool,
-    ) -> Result<Response, Response> {
-        let found = agent_of(&self.registry, id);
-        let known =
-            found.as_ref().and_then(|entry| entry.value().ok()).filter(|agent| deactivated || agent.spec.deactivated);
-        let (Some(entry), Some(_)) = (&found, known) else {
-            self.known(headers, peer).await?;
-            let why = if deactivated { "Unknown agent" } else { "Agent is not deactivated" };
-            return Err(text(StatusCode::BAD_REQUEST, why));
-        };
-        let name = entry.meta().name.as_deref().unwrap_or_default();
-        let action = if deactivated { Action::DeactivateAgents } else { Action::ReactivateAgents };
-        self.may(headers, peer, action, Object::cluster(name)).await?;
-        self.still_leads()?;
-        let change = Patch::Merge(json!({"spec": {"deactivated": deactivated}}));
-        let agents = Api::<Agent>::all(self.client.clone());
-        agents.patch(name, &PatchParams::default(), &change).await.map_err(|error| not_written(&error))?;
-        Ok(StatusCode::OK.into_response())
-    }
-
     /// Goes on only while this process leads; one whose Lease ran out ends here.
     #[expect(clippy::result_large_err, reason = "the answer is sent, not passed on")]
-    fn still_leads(&self) -> Result<(), Response> {
+    pub(super) fn still_leads(&self) -> Result<(), Response> {
         match &*self.standing.borrow() {
             Standing::Leader { guard, .. } => {
                 guard.check();
@@ -173,14 +145,6 @@ impl Master {
             Standing::Standby => Err(text(StatusCode::SERVICE_UNAVAILABLE, "No leader elected")),
         }
     }
-}
-
-/// The agent that has this ID in Mesos' API.
-fn agent_of(registry: &Registry, id: &str) -> Option<Arc<Entry<Agent>>> {
-    registry
-        .all::<Agent>()
-        .into_iter()
-        .find(|entry| AgentView::new(entry, ByRole::default(), ByRole::default()).is_some_and(|agent| agent.id == id))
 }
 
 fn not_written(error: &kube::Error) -> Response {

@@ -41,11 +41,16 @@ pub(super) struct Sight {
     pub(super) frameworks: Namespaces,
     /// Tasks.
     pub(super) tasks: Namespaces,
+    /// Roles, also those that none of their frameworks has.
+    pub(super) roles: bool,
+    /// Flags.
+    pub(super) flags: bool,
 }
 
 impl Sight {
     /// Everything.
-    pub(super) const ALL: Self = Self { agents: true, frameworks: Namespaces::All, tasks: Namespaces::All };
+    pub(super) const ALL: Self =
+        Self { agents: true, frameworks: Namespaces::All, tasks: Namespaces::All, roles: true, flags: true };
 }
 
 impl Master {
@@ -86,6 +91,8 @@ impl Master {
             agents: self.access.allows(caller, Action::ViewAgents, Object::CLUSTER).await?,
             frameworks: self.namespaces(caller, Action::ViewFrameworks).await?,
             tasks: self.namespaces(caller, Action::ViewTasks).await?,
+            roles: self.access.allows(caller, Action::ViewRoles, Object::CLUSTER).await?,
+            flags: self.access.allows(caller, Action::ViewFlags, Object::CLUSTER).await?,
         })
     }
 

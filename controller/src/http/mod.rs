@@ -13,7 +13,7 @@ mod files;
 mod guard;
 mod health;
 mod listener;
-mod missing;
+mod operator;
 mod reads;
 mod redirect;
 mod scheduler;
@@ -30,6 +30,7 @@ use crate::auth::Access;
 use crate::leader::Identity;
 use crate::logging::Levels;
 use crate::metrics::Metrics;
+use crate::operators::Operators;
 use crate::registry::{Registry, Watches};
 use crate::schedulers::Schedulers;
 use answer::{not_allowed, text};
@@ -76,6 +77,8 @@ pub struct Master {
     pub subscribers: Subscribers,
     /// The schedulers that are subscribed.
     pub schedulers: Schedulers,
+    /// The operators whose changes are under way.
+    pub operators: Operators,
 }
 
 /// Every route.
@@ -99,14 +102,14 @@ pub fn router(master: Master) -> Router {
             };
         (name, get(serve).fallback(read_only))
     });
-    let missing = missing::ENDPOINTS.into_iter().map(|endpoint| {
-        let serve = move |master: State<Master>, peer: Peer, asked: Query<reads::Jsonp>, request: Request| {
-            missing::endpoint(endpoint, master, peer, asked, request)
-        };
-        (endpoint.path, any(serve))
-    });
+    let operators = |endpoint| {
+        any(move |master: State<Master>, peer: Peer, asked: Query<reads::Jsonp>, request: Request| {
+            operator::endpoint(endpoint, master, peer, asked, request)
+        })
+    };
+    let changes = operator::ENDPOINTS.into_iter().map(|(name, endpoint)| (name, operators(endpoint)));
     let mut known = Router::new();
-    for (name, method) in acts.into_iter().chain(reads).chain(missing) {
+    for (name, method) in acts.into_iter().chain(reads).chain(changes) {
         known = spelled(known, name, &method);
     }
     for path in ["/api/v1", "/api/v1/operator", "/master/api/v1", "/master/api/v1/operator"] {
@@ -118,6 +121,9 @@ pub fn router(master: Master) -> Router {
     known = spelled(known, "files/browse", &get(files::browse));
     known = spelled(known, "files/read", &get(files::read));
     known = known.route("/files/download", get(files::download));
+    for path in ["/quota/{*role}", "/master/quota/{*role}"] {
+        known = known.route(path, operators(operator::Endpoint::Quota));
+    }
     let known = known.route_layer(middleware::from_fn_with_state(master.clone(), guard::known));
     open.merge(known).fallback(other).layer(middleware::from_fn(guard::bounded)).with_state(master)
 }

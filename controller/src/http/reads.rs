@@ -10,13 +10,15 @@ use super::files::Peer;
 use super::redirect::leader_only;
 use super::view::{FrameworkView, Membership, Snapshot, TaskView, View};
 use super::{Master, figures, state};
+use crate::auth::{Action, Object};
 use crate::registry::Everything;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
-use proffer_master::Epoch;
+use proffer_master::{Epoch, Quota};
 use proffer_mesos_api::TaskState;
 use proffer_mesos_api::json::{self, ObjectWriter};
+use proffer_resources::Quantities;
 use serde::Deserialize;
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -106,9 +108,16 @@ pub(super) async fn serve(
         let peer = peer.0.ip();
         let jsonp = asked.jsonp.clone();
         let sight = match read {
-            // Nobody's objects are in these, so it is enough to be somebody.
-            Read::Flags | Read::Metrics | Read::SystemStats => {
-                master.known(&headers, peer).await.map(|()| Sight::ALL)?
+            // Nobody's objects are in these.
+            Read::Flags => master.may(&headers, peer, Action::ViewFlags, Object::CLUSTER).await.map(|()| Sight::ALL)?,
+            Read::Metrics => {
+                let object = Object::cluster("/metrics/snapshot");
+                master.may(&headers, peer, Action::GetEndpoints, object).await.map(|()| Sight::ALL)?
+            }
+            Read::SystemStats => master.known(&headers, peer).await.map(|()| Sight::ALL)?,
+            Read::FilesDebug => {
+                master.may(&headers, peer, Action::GetEndpoints, Object::cluster("/files/debug")).await?;
+                master.sight(&headers, peer).await?
             }
             _ => master.sight(&headers, peer).await?,
         };
@@ -191,7 +200,9 @@ fn whole_state(out: &mut ObjectWriter<'_>, master: &Master, view: &View<'_>) {
         out.unsigned("port", master.port.into());
         out.string("hostname", &hostname);
     });
-    flags(out, master);
+    if view.flags {
+        flags(out, master);
+    }
     out.array("slaves", |out| {
         view.agents_that_are(Membership::Registered).for_each(|one| out.object(|out| state::agent(out, one)));
     });
@@ -313,20 +324,22 @@ fn summary(out: &mut ObjectWriter<'_>, master: &Master, view: &View<'_>) {
 fn roles(out: &mut ObjectWriter<'_>, view: &View<'_>) {
     out.array("roles", |out| {
         for (name, role) in view.roles() {
-            let (allocated, offered) = (role.allocated, role.offered);
+            let (allocated, offered) = (Quantities::from(&role.allocated), Quantities::from(&role.offered));
             out.object(|out| {
                 out.string("name", name);
-                out.double("weight", 1.0);
+                out.double("weight", role.weight());
                 out.object("quota", |out| {
+                    let none = Quota::default();
+                    let quota = role.quota().unwrap_or(&none);
                     out.string("role", name);
-                    out.object("guarantee", |_| {});
-                    out.object("limit", |_| {});
-                    state::quantities(out.value("consumed"), &allocated);
+                    state::quantities(out.value("guarantee"), &quota.guarantees);
+                    state::amounts(out.value("limit"), quota.limits.iter());
+                    state::quantities(out.value("consumed"), &role.consumed());
                 });
                 state::quantities(out.value("resources"), &allocated.plus(&offered));
                 state::quantities(out.value("allocated"), &allocated);
                 state::quantities(out.value("offered"), &offered);
-                out.object("reserved", |_| {});
+                state::quantities(out.value("reserved"), &role.reserved);
                 out.array("frameworks", |out| role.frameworks.iter().for_each(|id| out.string(id)));
             });
         }

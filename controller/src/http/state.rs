@@ -1,11 +1,12 @@
 //! Frameworks, tasks, offers and agents in the JSON of Mesos' unversioned endpoints, written straight from the objects.
 //!
 //! Fields and their order are those of a Mesos 1.11 master. What a Mesos without the feature would say is said of what
-//! Proffer does not have: no executors, nothing reserved, no GPUs.
+//! Proffer does not have: no executors, no GPUs.
 
-use super::view::{AGENT_CAPABILITIES, AGENT_PORT, AgentView, ByRole, FrameworkView, OfferView, TaskView};
+use super::view::{AGENT_CAPABILITIES, AGENT_PORT, AgentView, ByRole, FrameworkView, OfferView, TaskView, by_role};
 use proffer_mesos_api::json::{self, ArrayWriter, ObjectWriter, ValueWriter};
-use proffer_resources::Resources;
+use proffer_mesos_api::v1;
+use proffer_resources::{Amount, Quantities, ResourceName, Resources};
 use serde_json::Value;
 
 /// Resources as Mesos' model has them: the four scalars always, ports if there are any.
@@ -21,15 +22,14 @@ pub(super) fn resources(out: ValueWriter<'_>, resources: &Resources) {
     });
 }
 
-/// The scalars of resources of which there is something.
-pub(super) fn quantities(out: ValueWriter<'_>, resources: &Resources) {
-    out.object(|out| {
-        for (name, amount) in [("cpus", resources.cpus), ("disk", resources.disk), ("mem", resources.mem)] {
-            if !amount.is_zero() {
-                out.double(name, amount.to_float());
-            }
-        }
-    });
+/// Amounts of which there is something.
+pub(super) fn quantities(out: ValueWriter<'_>, of: &Quantities) {
+    out.object(|out| of.iter().for_each(|(name, amount)| out.double(name.as_str(), amount.to_float())));
+}
+
+/// Amounts by name, zeros among them.
+pub(super) fn amounts<'a>(out: ValueWriter<'_>, of: impl Iterator<Item = (&'a ResourceName, Amount)>) {
+    out.object(|out| of.for_each(|(name, amount)| out.double(name.as_str(), amount.to_float())));
 }
 
 /// Resources one by one, as messages.
@@ -194,6 +194,15 @@ fn offer(out: &mut ObjectWriter<'_>, framework: &FrameworkView<'_>, offer: &Offe
     resources(out.value("resources"), &offer.resources);
 }
 
+/// How an agent is drained and how far that is.
+pub(super) fn drain_info(agent: &AgentView<'_>) -> Option<v1::DrainInfo> {
+    let (spec, state) = agent.drain()?;
+    let nanoseconds = |seconds: i32| v1::DurationInfo { nanoseconds: i64::from(seconds) * 1_000_000_000 };
+    let max_grace_period = spec.max_grace_period_seconds.map(nanoseconds);
+    let config = v1::DrainConfig { max_grace_period, mark_gone: Some(spec.mark_gone) };
+    Some(v1::DrainInfo { state: state.into(), config })
+}
+
 /// An agent, as `/state` has it.
 pub(super) fn agent(out: &mut ObjectWriter<'_>, agent: &AgentView<'_>) {
     recovered_agent(out, agent);
@@ -202,10 +211,20 @@ pub(super) fn agent(out: &mut ObjectWriter<'_>, agent: &AgentView<'_>) {
     resources(out.value("resources"), &agent.total);
     resources(out.value("used_resources"), &agent.used.total());
     resources(out.value("offered_resources"), &agent.offered.total());
-    out.object("reserved_resources", |_| {});
-    resources(out.value("unreserved_resources"), &agent.total);
+    out.object("reserved_resources", |out| {
+        for (role, reserved) in by_role(&agent.reserved) {
+            resources(out.value(role.as_str()), &reserved.to_resources());
+        }
+    });
+    resources(out.value("unreserved_resources"), &agent.unreserved());
     out.bool("active", agent.active);
-    out.bool("deactivated", agent.object.spec.deactivated);
+    out.bool("deactivated", agent.deactivated());
+    if let Some(drain) = drain_info(agent) {
+        json::write(&drain, out.value("drain_info"));
+    }
+    if let Some(since) = agent.draining_since() {
+        out.double("estimated_drain_start_time_seconds", since);
+    }
     out.string("version", agent.version());
     out.array("capabilities", |out| AGENT_CAPABILITIES.iter().for_each(|name| out.string(name)));
 }
@@ -213,8 +232,12 @@ pub(super) fn agent(out: &mut ObjectWriter<'_>, agent: &AgentView<'_>) {
 /// An agent, as `/slaves` has it: with its resources one by one.
 pub(super) fn agent_full(out: &mut ObjectWriter<'_>, one: &AgentView<'_>) {
     agent(out, one);
-    out.object("reserved_resources_full", |_| {});
-    out.array("unreserved_resources_full", |out| resources_full(out, &one.total, None));
+    out.object("reserved_resources_full", |out| {
+        for (role, reserved) in by_role(&one.reserved) {
+            value(out.value(role.as_str()), &reserved.to_json());
+        }
+    });
+    out.array("unreserved_resources_full", |out| resources_full(out, &one.unreserved(), None));
     out.array("used_resources_full", |out| allocated_full(out, &one.used));
     out.array("offered_resources_full", |out| allocated_full(out, &one.offered));
 }

@@ -77,7 +77,8 @@ pub fn record(name: &str, uid: &str, status: &ReservationStatus) -> Option<Reser
 }
 
 /// What Mesos' JSON form says; nothing if somebody else wrote there.
-fn bag(text: Option<&str>) -> ResourceBag {
+#[must_use]
+pub fn bag(text: Option<&str>) -> ResourceBag {
     text.and_then(|text| ResourceBag::from_json(&serde_json::from_str(text).ok()?).ok()).unwrap_or_default()
 }
 

@@ -5,7 +5,7 @@
 
 use super::shelf::{Change, Entry};
 use super::{Kind, Registry, Shelves};
-use proffer_crds::{Agent, Framework, Offer, Task};
+use proffer_crds::{Agent, AllocationRole, Framework, Maintenance, Offer, Reservation, Task};
 use proffer_master::ObjectKey;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -21,6 +21,12 @@ pub struct Everything {
     pub offers: Vec<Arc<Entry<Offer>>>,
     /// Agents.
     pub agents: Vec<Arc<Entry<Agent>>>,
+    /// Weights and quota of roles.
+    pub roles: Vec<Arc<Entry<AllocationRole>>>,
+    /// What is reserved.
+    pub reservations: Vec<Arc<Entry<Reservation>>>,
+    /// When which agents will not be there.
+    pub maintenance: Vec<Arc<Entry<Maintenance>>>,
 }
 
 /// An object that changed.
@@ -75,6 +81,9 @@ fn everything(shelves: &Shelves) -> Everything {
         tasks: shelves.tasks.iter().cloned().collect(),
         offers: shelves.offers.iter().cloned().collect(),
         agents: shelves.agents.iter().cloned().collect(),
+        roles: shelves.roles.iter().cloned().collect(),
+        reservations: shelves.reservations.iter().cloned().collect(),
+        maintenance: shelves.maintenance.iter().cloned().collect(),
     }
 }
 

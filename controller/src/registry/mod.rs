@@ -25,6 +25,7 @@ mod watch;
 pub use follow::{Everything, Followed, Turned};
 pub use guard::{Guarded, Malformed};
 pub use kinds::Kind;
+pub(crate) use role::read_quota;
 pub use shelf::{Change, Entry, Relist, Shelf};
 pub use watch::{FreshListError, Watches, fresh_list};
 

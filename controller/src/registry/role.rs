@@ -59,7 +59,7 @@ fn weight(weight: f64) -> Result<Weight, String> {
 }
 
 /// Quantities and limits by the names that objects give to resources.
-fn read_quota(
+pub(crate) fn read_quota(
     guarantees: &BTreeMap<String, QuantityText>,
     limits: &BTreeMap<String, QuantityText>,
 ) -> Result<Quota, QuantityError> {

@@ -8,6 +8,7 @@ use crate::agent_link::Links;
 use crate::clock::{Boot, Clock};
 use crate::leader::Guard;
 use crate::metrics::Metrics;
+use crate::operators::Operators;
 use crate::registry::{Entry, Heard};
 use crate::schedulers::Schedulers;
 use crate::writer::{Basis, Notices, Op};
@@ -36,7 +37,7 @@ pub struct Inbox {
     pub heard: mpsc::UnboundedSender<Heard>,
     /// By agents.
     pub agents: mpsc::Sender<Arrived>,
-    /// By schedulers.
+    /// By schedulers and operators.
     pub schedulers: mpsc::Sender<Event>,
 }
 
@@ -89,6 +90,7 @@ pub struct Runner {
     metrics: Arc<Metrics>,
     outrun: watch::Sender<Epoch>,
     schedulers: Schedulers,
+    operators: Operators,
     /// The version of each task that the master was told last: what it decides is decided on this one.
     told: HashMap<ObjectKey, Arc<Entry<Task>>>,
     /// Writes that have not ended, and what waits for each.
@@ -113,13 +115,15 @@ pub struct Reach {
     pub outrun: watch::Sender<Epoch>,
     /// The schedulers that are subscribed.
     pub schedulers: Schedulers,
+    /// The operators who wait for an answer.
+    pub operators: Operators,
 }
 
 impl Runner {
     /// A runner of a new master. `recovered` fires when [`Event::Recovered`] has been handled.
     #[must_use]
     pub fn new(config: MasterConfig, clock: Clock, reach: Reach, recovered: oneshot::Sender<()>) -> Self {
-        let Reach { guard, links, writer, notices, metrics, outrun, schedulers } = reach;
+        let Reach { guard, links, writer, notices, metrics, outrun, schedulers, operators } = reach;
         Self {
             master: Master::new(config),
             clock,
@@ -132,6 +136,7 @@ impl Runner {
             metrics,
             outrun,
             schedulers,
+            operators,
             writes: HashMap::new(),
             recovered: Some(recovered),
         }
@@ -299,8 +304,7 @@ impl Runner {
             Effect::DeleteReservation { write, name, uid } => self.write(Op::DeleteReservation { write, name, uid }),
             Effect::WriteReservation(record) => self.write(Op::Reservation(record)),
             Effect::ReleaseReservation { name } => self.write(Op::ReleaseReservation(name)),
-            // No operator asks yet.
-            Effect::Answer { .. } => {}
+            Effect::Answer { id, result } => self.operators.answer(id, result),
             Effect::Outrun { epoch, .. } => drop(self.outrun.send_replace(epoch)),
             Effect::Disconnect { session, why, .. } => self.links.disconnect(session, &why),
             Effect::Tell(notice) => self.notices.tell(notice),

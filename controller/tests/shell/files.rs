@@ -16,9 +16,10 @@ use proffer_controller::http::{About, Master, Subscribers, router};
 use proffer_controller::leader::Identity;
 use proffer_controller::logging::Levels;
 use proffer_controller::metrics::Metrics;
+use proffer_controller::operators::Operators;
 use proffer_controller::registry::{Registry, Watches};
 use proffer_controller::schedulers::Schedulers;
-use proffer_crds::{Agent, Framework, Offer, Task};
+use proffer_crds::{Agent, AllocationRole, Framework, Maintenance, Offer, Reservation, Task};
 use proffer_master::{ObjectKey, Time};
 use serde_json::json;
 use std::net::SocketAddr;
@@ -46,6 +47,9 @@ pub(crate) async fn master(replica: &Replica, anonymous: Anonymous) -> Master {
     watches.start::<Task>(&client, Api::all(client.clone()), None);
     watches.start::<Offer>(&client, Api::all(client.clone()), None);
     watches.start::<Agent>(&client, Api::all(client.clone()), None);
+    watches.start::<AllocationRole>(&client, Api::all(client.clone()), None);
+    watches.start::<Reservation>(&client, Api::all(client.clone()), None);
+    watches.start::<Maintenance>(&client, Api::all(client.clone()), None);
     watches.synced().await;
     let about = About::new(Time(1_795_364_528_431_522), &Arguments::parse_from(["proffer-controller"]).run);
     about.elected(Time(1_795_364_528_432_953));
@@ -69,6 +73,7 @@ pub(crate) async fn master(replica: &Replica, anonymous: Anonymous) -> Master {
         about: Arc::new(about),
         subscribers: Subscribers::default(),
         schedulers: Schedulers::default(),
+        operators: Operators::default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Frameworks, tasks, offers, agents and files as v1 messages.
 
+use super::super::state::drain_info;
 use super::super::view::{AGENT_CAPABILITIES, AGENT_PORT, AgentView, ByRole, FrameworkView, OfferView, TaskView};
 use proffer_mesos_api::files::FileInfo;
 use proffer_mesos_api::v1::master::response::{get_agents, get_frameworks};
@@ -285,11 +286,17 @@ pub(super) fn agent(agent: &AgentView<'_>) -> get_agents::Agent {
     get_agents::Agent {
         agent_info: agent_info(agent),
         active: agent.active,
-        deactivated: Some(agent.object.spec.deactivated),
+        deactivated: Some(agent.deactivated()),
+        drain_info: drain_info(agent),
+        estimated_drain_start_time: agent.draining_since().map(time),
         version: agent.version().to_owned(),
         pid: Some(agent.pid()),
         registered_time: Some(time(agent.registered)),
-        total_resources: resources(&agent.total, Some(UNRESERVED), None),
+        total_resources: {
+            let mut total = resources(&agent.unreserved(), Some(UNRESERVED), None);
+            total.extend(proffer_master::resources::to_v1(&agent.reserved, None, true));
+            total
+        },
         allocated_resources: allocated(&agent.used),
         offered_resources: allocated(&agent.offered),
         capabilities: AGENT_CAPABILITIES.into_iter().map(capability).collect(),

@@ -18,10 +18,12 @@ use super::answer::{answer, not_allowed, text};
 use super::authorize::Sight;
 use super::encoding::Encoding;
 use super::files::{Peer, grant};
+use super::operator::Operator;
 use super::reads::off_thread;
 use super::redirect::leader_only;
+use super::stream;
 use super::view::{Snapshot, View};
-use super::{missing, stream};
+use crate::auth::{Action, Object};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
@@ -123,17 +125,24 @@ impl Asked {
                 let id = call.teardown.unwrap_or_default().framework_id.value;
                 return self.master.tear_down(&self.headers, self.peer.0.ip(), &id).await;
             }
-            Type::DeactivateAgent => {
-                let id = call.deactivate_agent.unwrap_or_default().agent_id.value;
-                return self.master.set_deactivated(&self.headers, self.peer.0.ip(), &id, true).await;
+            Type::GetWeights | Type::GetQuota | Type::GetMaintenanceSchedule | Type::GetMaintenanceStatus => {
+                let operator = Operator::new(self.master, &self.headers, self.peer.0.ip()).await?;
+                operator.read(kind, replies::empty(kind)).await?
             }
-            Type::ReactivateAgent => {
-                let id = call.reactivate_agent.unwrap_or_default().agent_id.value;
-                return self.master.set_deactivated(&self.headers, self.peer.0.ip(), &id, false).await;
+            Type::GetFlags => {
+                self.master.may(&self.headers, self.peer.0.ip(), Action::ViewFlags, Object::CLUSTER).await?;
+                replies::plain(&self.master, kind).ok_or_else(|| unknown(kind))?
             }
             // Figures count everything, and name nobody.
             Type::GetMetrics => return self.written(kind, Sight::ALL, encoding).await,
-            _ => replies::plain(&self.master, kind).ok_or_else(|| missing::call(kind))?,
+            _ => {
+                if let Some(reply) = replies::plain(&self.master, kind) {
+                    reply
+                } else {
+                    let operator = Operator::new(self.master, &self.headers, self.peer.0.ip()).await?;
+                    return operator.change(call).await.ok_or_else(|| unknown(kind))?;
+                }
+            }
         };
         Ok(sent(encoding.encode(&reply), encoding))
     }
@@ -168,6 +177,11 @@ impl Asked {
         let (_, data, size) = granted.read(offset, i64::try_from(length).unwrap_or(-1)).await?;
         Ok(Reply { read_file: Some(response::ReadFile { size, data }), ..replies::empty(Type::ReadFile) })
     }
+}
+
+/// 501, as Mesos answers a call that it does not know.
+fn unknown(kind: Type) -> Response {
+    text(StatusCode::NOT_IMPLEMENTED, format!("501 Not Implemented. {} is no call.\n", kind.as_str_name()))
 }
 
 fn sent(body: Vec<u8>, encoding: Encoding) -> Response {

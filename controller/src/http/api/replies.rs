@@ -23,6 +23,7 @@ pub(super) fn plain(master: &Master, kind: Type) -> Option<Reply> {
     match kind {
         Type::GetHealth => reply.get_health = Some(response::GetHealth { healthy: true }),
         Type::GetFlags => {
+            // Whether the caller may see them was asked before.
             let flag = |(name, value): (&str, &str)| v1::Flag { name: name.to_owned(), value: Some(value.to_owned()) };
             reply.get_flags = Some(response::GetFlags { flags: master.about.flags().map(flag).collect() });
         }
@@ -31,14 +32,7 @@ pub(super) fn plain(master: &Master, kind: Type) -> Option<Reply> {
             reply.get_logging_level = Some(response::GetLoggingLevel { level: master.levels.level() });
         }
         Type::GetOperations => reply.get_operations = Some(response::GetOperations::default()),
-        // A Mesos in which no weight was set does not say more.
-        Type::GetWeights => {}
         Type::GetMaster => reply.get_master = Some(of_master(master)),
-        Type::GetMaintenanceStatus => reply.get_maintenance_status = Some(response::GetMaintenanceStatus::default()),
-        Type::GetMaintenanceSchedule => {
-            reply.get_maintenance_schedule = Some(response::GetMaintenanceSchedule::default());
-        }
-        Type::GetQuota => reply.get_quota = Some(response::GetQuota::default()),
         _ => return None,
     }
     Some(reply)
@@ -105,7 +99,7 @@ pub fn master_info(me: &Identity, port: u16) -> v1::MasterInfo {
 fn roles(view: &View<'_>) -> response::GetRoles {
     let role = |(name, role): (&str, super::super::view::RoleView<'_>)| v1::Role {
         name: name.to_owned(),
-        weight: 1.0,
+        weight: role.weight(),
         frameworks: role.frameworks.iter().map(|id| messages::framework_id(id)).collect(),
         resources: messages::resources(&role.allocated.plus(&role.offered), None, None),
     };

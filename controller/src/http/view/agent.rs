@@ -1,10 +1,13 @@
 //! An agent as Mesos' API tells it.
 
+use super::super::about::seconds;
 use super::{ByRole, created};
+use crate::clock::from_text;
 use crate::registry::Entry;
-use proffer_crds::{Agent, AgentStatus, ConditionStatus};
-use proffer_resources::Resources;
+use proffer_crds::{Agent, AgentMode, AgentStatus, ConditionStatus, DrainSpec};
+use proffer_mesos_api::v1::DrainState;
 use proffer_resources::quantity::{parse_bytes_as_mib, parse_cpu};
+use proffer_resources::{ResourceBag, Resources};
 
 /// Mesos' port of an agent. Nothing of ours listens there for others yet: sandboxes are read from the master.
 pub(in crate::http) const AGENT_PORT: u16 = 5051;
@@ -20,6 +23,8 @@ pub(in crate::http) enum Membership {
     Recovered,
     /// It was not heard from for too long.
     Unreachable,
+    /// An operator said that it never comes back. Nothing tells of it any more.
+    Gone,
 }
 
 /// An agent that once registered.
@@ -42,6 +47,8 @@ pub(in crate::http) struct AgentView<'a> {
     pub(in crate::http) used: ByRole<'a>,
     /// What is offered of it, in objects.
     pub(in crate::http) offered: ByRole<'a>,
+    /// What of it is kept for roles, volumes among it.
+    pub(in crate::http) reserved: ResourceBag,
     status: &'a AgentStatus,
 }
 
@@ -53,6 +60,7 @@ impl<'a> AgentView<'a> {
         let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
         // The reasons are those that the master gives (its `readiness`).
         let membership = match ready.map(|ready| ready.reason.as_str()) {
+            _ if object.spec.gone => Membership::Gone,
             Some("Unreachable") => Membership::Unreachable,
             Some("NotRegistered") | None => Membership::Recovered,
             Some(_) => Membership::Registered,
@@ -70,19 +78,58 @@ impl<'a> AgentView<'a> {
             name: meta.name.as_deref()?,
             object,
             membership,
-            active: ready.is_some_and(|ready| ready.status == ConditionStatus::True) && !object.spec.deactivated,
+            active: ready.is_some_and(|ready| ready.status == ConditionStatus::True)
+                && !object.spec.deactivated
+                && object.spec.drain.is_none(),
             registered: created(meta),
             total,
             used,
             offered,
+            reserved: ResourceBag::new(),
             status,
         })
+    }
+
+    /// The same, with what of it is kept for roles. Disk is known only by that.
+    pub(super) fn reserving(mut self, reserved: ResourceBag) -> Self {
+        self.total.disk = self.total.disk.max(reserved.to_resources().disk);
+        self.reserved = reserved;
+        self
+    }
+
+    /// What of it is kept for nobody.
+    pub(in crate::http) fn unreserved(&self) -> Resources {
+        self.total.saturating_minus(&self.reserved.to_resources())
+    }
+
+    /// Whether an operator keeps it from being offered: that is so of one that is drained, too.
+    pub(in crate::http) fn deactivated(&self) -> bool {
+        self.object.spec.deactivated || self.object.spec.drain.is_some()
+    }
+
+    /// How it is drained, and whether that is done; nothing if it is not.
+    pub(in crate::http) fn drain(&self) -> Option<(&'a DrainSpec, DrainState)> {
+        let spec = self.object.spec.drain.as_ref()?;
+        let drained = self.status.mode == Some(AgentMode::Drained);
+        Some((spec, if drained { DrainState::Drained } else { DrainState::Draining }))
+    }
+
+    /// Since when it is drained, in seconds since 1970, as long as that is not done.
+    pub(in crate::http) fn draining_since(&self) -> Option<f64> {
+        let (_, DrainState::Draining) = self.drain()? else { return None };
+        let drained = self.status.conditions.iter().find(|condition| condition.type_ == "Drained")?;
+        from_text(&drained.last_transition_time).map(seconds)
+    }
+
+    /// The address at which its tasks are reached.
+    pub(in crate::http) fn address(&self) -> Option<&'a str> {
+        self.status.slot.as_ref()?.address.as_deref()
     }
 
     /// Its address as Mesos writes it: `slave(1)@IP:PORT`, the IP being that at which its tasks are reached. Its name
     /// stands in for an address that is not known.
     pub(in crate::http) fn pid(&self) -> String {
-        let address = self.status.slot.as_ref().and_then(|slot| slot.address.as_deref()).unwrap_or(self.name);
+        let address = self.address().unwrap_or(self.name);
         if address.contains(':') {
             format!("slave(1)@[{address}]:{AGENT_PORT}")
         } else {

@@ -1,19 +1,22 @@
 //! A framework, its offers and its roles as Mesos' API tells them.
 
 use super::super::about::seconds;
-use super::{ByRole, TaskView, View, created, namespace};
+use super::{ByRole, RoleSettings, TaskView, View, created, namespace};
 use crate::clock::from_text;
 use crate::registry::Entry;
 use proffer_crds::{Capability, Delivery, Framework, FrameworkPhase, Offer, OfferPhase, OfferTerms};
-use proffer_master::Epoch;
+use proffer_master::{Epoch, Quota};
 use proffer_mesos_api::v1::{self, framework_info};
 use proffer_mesos_api::{TaskState, json};
-use proffer_resources::Resources;
 use proffer_resources::quantity::{parse_bytes_as_mib, parse_cpu};
-use std::collections::BTreeMap;
+use proffer_resources::{Quantities, ResourceBag, Resources};
+use std::collections::{BTreeMap, HashSet};
 
 /// What every framework of objects can do: it has several roles, is told of killing and of partitions.
 const CAPABILITIES: [&str; 3] = ["TASK_KILLING_STATE", "PARTITION_AWARE", "MULTI_ROLE"];
+
+/// Most tasks of a framework that ended and are shown (Mesos: `--max_completed_tasks_per_framework`).
+pub(super) const MAX_COMPLETED_TASKS: usize = 1000;
 
 /// A framework that the master knows.
 pub(in crate::http) struct FrameworkView<'a> {
@@ -150,6 +153,19 @@ impl<'a> FrameworkView<'a> {
     }
 }
 
+/// Leaves of a framework's tasks that ended only so many, those whose last known moment is the latest.
+pub(super) fn keep_newest(tasks: &mut Vec<TaskView<'_>>, most: usize) {
+    let ended = |task: &TaskView<'_>| task.state.is_terminal();
+    let count = tasks.iter().filter(|task| ended(task)).count();
+    let Some(surplus) = count.checked_sub(most).filter(|surplus| *surplus > 0) else { return };
+    let last = |task: &TaskView<'_>| task.moments().last().map_or(0.0, |moment| moment.timestamp);
+    let mut ends: Vec<(f64, &str)> =
+        tasks.iter().filter(|task| ended(task)).map(|task| (last(task), task.container)).collect();
+    ends.sort_unstable_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(other.1)));
+    let oldest: HashSet<&str> = ends.iter().take(surplus).map(|&(_, container)| container).collect();
+    tasks.retain(|task| !ended(task) || !oldest.contains(task.container));
+}
+
 /// An offer that waits for a reply.
 pub(in crate::http) struct OfferView<'a> {
     /// Its ID: the object's name.
@@ -189,12 +205,34 @@ pub(in crate::http) struct RoleView<'a> {
     pub(in crate::http) allocated: Resources,
     /// What is offered in it.
     pub(in crate::http) offered: Resources,
+    /// What agents keep for it.
+    pub(in crate::http) reserved: Quantities,
+    /// Its weight and quota, if it was given some.
+    settings: Option<&'a RoleSettings>,
 }
 
-impl<'a> View<'a> {
+impl RoleView<'_> {
+    /// Its weight.
+    pub(in crate::http) fn weight(&self) -> f64 {
+        self.settings.map_or(1.0, |settings| settings.weight)
+    }
+
+    /// Its quota, if it has one.
+    pub(in crate::http) fn quota(&self) -> Option<&Quota> {
+        self.settings.map(|settings| &settings.quota)
+    }
+
+    /// What counts against its quota.
+    pub(in crate::http) fn consumed(&self) -> Quantities {
+        let held = Quantities::from(&self.allocated);
+        self.settings.and_then(|settings| settings.consumed.clone()).unwrap_or(held)
+    }
+}
+
+impl View<'_> {
     /// The roles of the frameworks that may be seen, by their names.
-    pub(in crate::http) fn roles(&self) -> BTreeMap<&'a str, RoleView<'a>> {
-        let mut roles: BTreeMap<&'a str, RoleView<'a>> = BTreeMap::new();
+    pub(in crate::http) fn roles(&self) -> BTreeMap<&str, RoleView<'_>> {
+        let mut roles: BTreeMap<&str, RoleView<'_>> = BTreeMap::new();
         for framework in self.frameworks_that_go_on() {
             for role in &framework.object.spec.roles {
                 roles.entry(role).or_default().frameworks.push(framework.id);
@@ -207,6 +245,15 @@ impl<'a> View<'a> {
                 let role = roles.entry(name).or_default();
                 role.offered = role.offered.plus(&offered);
             }
+        }
+        if self.all_roles {
+            for role in self.settings.keys().chain(self.reserved.keys()) {
+                roles.entry(role).or_default();
+            }
+        }
+        for (name, role) in &mut roles {
+            role.settings = self.settings.get(*name);
+            role.reserved = self.reserved.get(*name).map(ResourceBag::quantities).unwrap_or_default();
         }
         roles
     }

@@ -5,19 +5,25 @@
 
 mod agent;
 mod framework;
+mod schedule;
+mod settings;
 mod task;
 
 pub(super) use agent::{AGENT_CAPABILITIES, AGENT_PORT, AgentView, Membership};
 pub(super) use framework::{FrameworkView, OfferView, RoleView};
+pub(super) use schedule::{Machine, WINDOW_LABEL, machines};
+pub(super) use settings::{RoleSettings, role_settings};
 pub(super) use task::TaskView;
 
 use super::authorize::Sight;
-use crate::registry::{Everything, Registry};
+use crate::records;
+use crate::registry::{Entry, Everything, Registry};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use proffer_crds::Framework;
+use proffer_crds::{Framework, Reservation};
 use proffer_master::Epoch;
-use proffer_resources::{Amount, Ranges, Resources};
+use proffer_resources::{Amount, Ranges, ResourceBag, Resources, Role};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// The objects of one moment.
 pub(super) struct Snapshot {
@@ -53,6 +59,14 @@ pub(super) struct View<'a> {
     pub(super) frameworks: Vec<FrameworkView<'a>>,
     /// Agents, in the order of their names.
     pub(super) agents: Vec<AgentView<'a>>,
+    /// Weights and quota, by the role's name.
+    pub(super) settings: BTreeMap<String, RoleSettings>,
+    /// What agents keep for roles, by the role's name.
+    pub(super) reserved: BTreeMap<String, ResourceBag>,
+    /// Whether roles without a framework that may be seen are shown.
+    pub(super) all_roles: bool,
+    /// Whether flags are shown.
+    pub(super) flags: bool,
 }
 
 impl<'a> View<'a> {
@@ -90,15 +104,25 @@ impl<'a> View<'a> {
             framework.offers.push(offer);
         }
         frameworks.retain(|framework| sight.frameworks.contains(framework.key().0));
+        for framework in &mut frameworks {
+            framework::keep_newest(&mut framework.tasks, framework::MAX_COMPLETED_TASKS);
+        }
+        let mut reserved_on = reserved_by_agent(&objects.reservations);
+        let mut reserved: BTreeMap<String, ResourceBag> = BTreeMap::new();
+        for (role, bag) in reserved_on.values().flat_map(by_role) {
+            reserved.entry(role.to_string()).or_default().add(&bag);
+        }
         let agents = if sight.agents { objects.agents.as_slice() } else { &[] };
         let agents = agents
             .iter()
             .filter_map(|entry| {
                 let name = entry.meta().name.as_deref().unwrap_or_default();
-                AgentView::new(entry, used.remove(name).unwrap_or_default(), offered.remove(name).unwrap_or_default())
+                let (used, offered) = (used.remove(name).unwrap_or_default(), offered.remove(name).unwrap_or_default());
+                Some(AgentView::new(entry, used, offered)?.reserving(reserved_on.remove(name).unwrap_or_default()))
             })
             .collect();
-        Self { frameworks, agents }
+        let settings = role_settings(&objects.roles);
+        Self { frameworks, agents, settings, reserved, all_roles: sight.roles, flags: sight.flags }
     }
 
     /// Agents of this membership.
@@ -120,6 +144,27 @@ impl<'a> View<'a> {
     pub(super) fn tasks(&self) -> impl Iterator<Item = (&FrameworkView<'a>, &TaskView<'a>)> {
         self.frameworks.iter().flat_map(|framework| framework.tasks.iter().map(move |task| (framework, task)))
     }
+}
+
+/// What is reserved on each agent, by its name.
+pub(super) fn reserved_by_agent(reservations: &[Arc<Entry<Reservation>>]) -> HashMap<&str, ResourceBag> {
+    let mut reserved: HashMap<&str, ResourceBag> = HashMap::new();
+    for object in reservations.iter().filter_map(|entry| entry.value().ok()) {
+        let Some(text) = object.status.as_ref().and_then(|status| status.reserved.as_deref()) else { continue };
+        reserved.entry(&object.spec.agent).or_default().add(&records::reservation::bag(Some(text)));
+    }
+    reserved
+}
+
+/// What is reserved for each role.
+pub(super) fn by_role(reserved: &ResourceBag) -> BTreeMap<Role, ResourceBag> {
+    let mut roles: BTreeMap<Role, ResourceBag> = BTreeMap::new();
+    for resource in reserved.iter() {
+        if let Some(role) = resource.reserved_for() {
+            roles.entry(role.clone()).or_default().add_one(resource.clone());
+        }
+    }
+    roles
 }
 
 /// Sums of resources, by the role that they are allocated to.

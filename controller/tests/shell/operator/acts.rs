@@ -47,6 +47,7 @@ async fn who_may_not_change_something_does_not() {
     let objects = &served.replica.server;
     user(objects, "alice");
     objects.allow("alice", "ns");
+    objects.grant("alice", "get /logging/toggle", "");
     let alice = ("Authorization", "Bearer alice");
     assert_eq!(served.ask("POST", "/api/v1", &[JSON, alice], &teardown("fw-2")).await.status, 403);
     assert!(objects.get("frameworks", "other", "fw").is_some());

@@ -114,6 +114,20 @@ impl Served {
         self.ask("GET", path, &[("Authorization", &format!("Bearer {token}"))], b"").await
     }
 
+    /// A call of the operator API in JSON: status and text of its answer.
+    pub(crate) async fn call(&self, call: &Value) -> (u16, String) {
+        let answer =
+            self.ask("POST", "/api/v1", &[("Content-Type", "application/json")], call.to_string().as_bytes()).await;
+        (answer.status, answer.text())
+    }
+
+    /// The answer to a call that only reads.
+    pub(crate) async fn read(&self, kind: &str) -> Value {
+        let (status, text) = self.call(&json!({"type": kind})).await;
+        assert_eq!(status, 200, "{kind}: {text}");
+        serde_json::from_str::<Value>(&text).unwrap()[kind.to_lowercase()].clone()
+    }
+
     /// Any request.
     pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(self.address).await.unwrap();

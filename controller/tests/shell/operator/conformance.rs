@@ -20,11 +20,14 @@ enum Said {
     Stream,
     /// 200 without a body and without a type.
     Done,
-    /// 501 that names the call.
-    Missing,
+    /// 400 in these words: the call is served, but not so.
+    Wrong(&'static str),
     /// 404: the call is served, but not what it names.
     NotFound,
 }
+
+const NO_AGENT: Said = Said::Wrong("No agent found with specified ID");
+const NO_MACHINE: Said = Said::Wrong("List of machines is empty");
 
 /// Every call of a master, the least that it must say, and how it is answered.
 const CALLS: [(&str, &str, Said); 39] = [
@@ -44,33 +47,37 @@ const CALLS: [(&str, &str, Said); 39] = [
     ("GET_TASKS", "", Said::Answer),
     ("GET_ROLES", "", Said::Answer),
     ("GET_WEIGHTS", "", Said::Answer),
-    ("UPDATE_WEIGHTS", r#""update_weights":{"weight_infos":[{"role":"a","weight":2}]}"#, Said::Missing),
+    ("UPDATE_WEIGHTS", r#""update_weights":{"weight_infos":[{"role":"a","weight":2}]}"#, Said::Done),
     ("GET_MASTER", "", Said::Answer),
     ("SUBSCRIBE", "", Said::Stream),
-    ("RESERVE_RESOURCES", r#""reserve_resources":{"agent_id":{"value":"a1"},"resources":[]}"#, Said::Missing),
-    ("UNRESERVE_RESOURCES", r#""unreserve_resources":{"agent_id":{"value":"a1"},"resources":[]}"#, Said::Missing),
-    ("CREATE_VOLUMES", r#""create_volumes":{"agent_id":{"value":"a1"},"volumes":[]}"#, Said::Missing),
-    ("DESTROY_VOLUMES", r#""destroy_volumes":{"agent_id":{"value":"a1"},"volumes":[]}"#, Said::Missing),
-    ("GROW_VOLUME", r#""grow_volume":{"agent_id":{"value":"a1"},"volume":DISK,"addition":DISK}"#, Said::Missing),
-    (
-        "SHRINK_VOLUME",
-        r#""shrink_volume":{"agent_id":{"value":"a1"},"volume":DISK,"subtract":{"value":1}}"#,
-        Said::Missing,
-    ),
+    ("RESERVE_RESOURCES", r#""reserve_resources":{"agent_id":{"value":"a9"},"resources":[]}"#, NO_AGENT),
+    ("UNRESERVE_RESOURCES", r#""unreserve_resources":{"agent_id":{"value":"a9"},"resources":[]}"#, NO_AGENT),
+    ("CREATE_VOLUMES", r#""create_volumes":{"agent_id":{"value":"a9"},"volumes":[]}"#, NO_AGENT),
+    ("DESTROY_VOLUMES", r#""destroy_volumes":{"agent_id":{"value":"a9"},"volumes":[]}"#, NO_AGENT),
+    ("GROW_VOLUME", r#""grow_volume":{"agent_id":{"value":"a9"},"volume":DISK,"addition":DISK}"#, NO_AGENT),
+    ("SHRINK_VOLUME", r#""shrink_volume":{"agent_id":{"value":"a9"},"volume":DISK,"subtract":{"value":1}}"#, NO_AGENT),
     ("GET_MAINTENANCE_STATUS", "", Said::Answer),
     ("GET_MAINTENANCE_SCHEDULE", "", Said::Answer),
-    ("UPDATE_MAINTENANCE_SCHEDULE", r#""update_maintenance_schedule":{"schedule":{}}"#, Said::Missing),
-    ("START_MAINTENANCE", r#""start_maintenance":{"machines":[]}"#, Said::Missing),
-    ("STOP_MAINTENANCE", r#""stop_maintenance":{"machines":[]}"#, Said::Missing),
-    ("DRAIN_AGENT", r#""drain_agent":{"agent_id":{"value":"a1"}}"#, Said::Missing),
+    ("UPDATE_MAINTENANCE_SCHEDULE", r#""update_maintenance_schedule":{"schedule":{}}"#, Said::Done),
+    ("START_MAINTENANCE", r#""start_maintenance":{"machines":[]}"#, NO_MACHINE),
+    ("STOP_MAINTENANCE", r#""stop_maintenance":{"machines":[]}"#, NO_MACHINE),
+    ("DRAIN_AGENT", r#""drain_agent":{"agent_id":{"value":"a2"}}"#, Said::Done),
     ("DEACTIVATE_AGENT", r#""deactivate_agent":{"agent_id":{"value":"a1"}}"#, Said::Done),
     ("REACTIVATE_AGENT", r#""reactivate_agent":{"agent_id":{"value":"a1"}}"#, Said::Done),
     ("GET_QUOTA", "", Said::Answer),
-    ("UPDATE_QUOTA", r#""update_quota":{"quota_configs":[]}"#, Said::Missing),
-    ("SET_QUOTA", r#""set_quota":{"quota_request":{}}"#, Said::Missing),
-    ("REMOVE_QUOTA", r#""remove_quota":{"role":"a"}"#, Said::Missing),
+    ("UPDATE_QUOTA", r#""update_quota":{"quota_configs":[]}"#, Said::Done),
+    (
+        "SET_QUOTA",
+        r#""set_quota":{"quota_request":{}}"#,
+        Said::Wrong("Failed to validate set quota request: QuotaInfo must specify a role"),
+    ),
+    (
+        "REMOVE_QUOTA",
+        r#""remove_quota":{"role":"a"}"#,
+        Said::Wrong("Failed to remove quota: Role 'a' has no quota set"),
+    ),
     ("TEARDOWN", r#""teardown":{"framework_id":{"value":"fw-2"}}"#, Said::Done),
-    ("MARK_AGENT_GONE", r#""mark_agent_gone":{"agent_id":{"value":"a1"}}"#, Said::Missing),
+    ("MARK_AGENT_GONE", r#""mark_agent_gone":{"agent_id":{"value":"a3"}}"#, Said::Done),
 ];
 
 fn body(kind: &str, more: &str) -> String {
@@ -129,10 +136,7 @@ async fn every_call_is_answered_in_both_encodings() {
                     );
                     assert_eq!(answer.headers["content-length"], "0", "{kind}");
                 }
-                Said::Missing => {
-                    assert_eq!(answer.status, 501, "{kind}: {}", answer.text());
-                    assert!(answer.text().starts_with(&format!("501 Not Implemented. {kind} ")), "{}", answer.text());
-                }
+                Said::Wrong(why) => assert_eq!((answer.status, answer.text().as_str()), (400, why), "{kind}"),
                 Said::NotFound => assert_eq!(answer.status, 404, "{kind}"),
                 Said::Stream => {}
             }
@@ -215,32 +219,57 @@ async fn what_is_wrong_is_said_in_mesos_order_and_words() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_reads_as_a_mesos_that_has_none() {
+async fn what_nobody_set_reads_as_in_mesos_and_what_is_wrong_is_said() {
     let served = Served::leader(LOOPBACK).await;
-    let recorded: [(&str, &str, &[&str]); 4] = [
-        ("weights", "[]", &["PUT"]),
-        ("quota", "{}", &["POST", "DELETE"]),
-        ("maintenance/schedule", "{}", &["POST"]),
-        ("maintenance/status", "{}", &[]),
-    ];
-    for (name, read, change) in recorded {
+    for (name, read, methods) in [
+        ("weights", "[]", "GET, PUT"),
+        ("quota", "{}", "GET, POST, DELETE"),
+        ("maintenance/schedule", "{}", "GET, POST"),
+        ("maintenance/status", "{}", "GET"),
+    ] {
         for path in [format!("/{name}"), format!("/master/{name}"), format!("/{name}.json")] {
             let answer = served.get(&path).await;
             assert_eq!((answer.status, answer.text().as_str()), (200, read), "{path}");
             assert_eq!(served.get(&format!("{path}?jsonp=cb")).await.text(), format!("cb({read});"));
-            for method in change {
-                let answer = served.ask(method, &path, &[], b"[]").await;
-                assert_eq!(answer.status, 501, "{method} {path}");
-                assert!(
-                    answer.text().starts_with(&format!("501 Not Implemented. {method} /{name} ")),
-                    "{}",
-                    answer.text()
-                );
-            }
+            let patch = served.ask("PATCH", &path, &[], b"[]").await;
+            assert_eq!((patch.status, patch.headers["allow"].as_str()), (405, methods), "{path}");
         }
     }
+    let machine = "Both 'hostname' and 'ip' for a machine are empty";
+    for (method, path, body, told) in [
+        ("PUT", "weights", "{}", "Failed to parse update weights request JSON '{}': "),
+        ("PUT", "weights", "[{}]", "Failed to convert weights JSON array to protobuf '[{}]': "),
+        ("POST", "quota", "[", "Failed to parse set quota request JSON '[': "),
+        ("POST", "quota", r#"{"force":1}"#, r#"Failed to validate set quota request JSON '{"force":1}': "#),
+        (
+            "DELETE",
+            "quota",
+            "",
+            "Failed to parse remove quota request for path '/master/quota': expected 3 tokens, found 2 tokens",
+        ),
+        ("DELETE", "quota/eng", "", "Failed to remove quota for path '/master/quota/eng': Role 'eng' has no quota set"),
+        ("POST", "maintenance/schedule", "", ""),
+        ("POST", "maintenance/schedule", r#"{"windows":[{}]}"#, ""),
+        ("POST", "machine/down", "{}", ""),
+        ("POST", "machine/down", "[]", "List of machines is empty"),
+        ("POST", "machine/up", "[{}]", machine),
+        ("POST", "reserve", "", "Missing 'slaveId' query parameter in the request body"),
+        ("POST", "reserve", "slaveId=a1", "Missing 'resources' query parameter in the request body"),
+        (
+            "POST",
+            "reserve",
+            "slaveId=a1&resources=x",
+            "Error parsing 'resources' query parameter in the request body: ",
+        ),
+        ("POST", "unreserve", "slaveId=a1&resources=x", "Error in parsing 'resources' query parameter"),
+        ("POST", "create-volumes", "slaveId=a1", "Missing 'volumes' query parameter in the request body"),
+        ("POST", "destroy-volumes", "slaveId=a9&volumes=[]", "No agent found with specified ID"),
+    ] {
+        let answer = served.ask(method, &format!("/{path}"), &[], body.as_bytes()).await;
+        assert_eq!(answer.status, 400, "{method} {path} {body}: {}", answer.text());
+        assert!(answer.text().starts_with(told), "{method} {path} {body}: {}", answer.text());
+    }
     for name in ["machine/down", "machine/up", "reserve", "unreserve", "create-volumes", "destroy-volumes"] {
-        assert_eq!(served.ask("POST", &format!("/{name}"), &[], b"").await.status, 501, "{name}");
         let get = served.get(&format!("/master/{name}")).await;
         assert_eq!((get.status, get.headers["allow"].as_str()), (405, "POST"), "{name}");
     }

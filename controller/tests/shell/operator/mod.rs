@@ -2,6 +2,7 @@
 
 mod acts;
 mod calls;
+mod changes;
 pub(crate) mod cluster;
 mod conformance;
 mod events;

@@ -210,7 +210,13 @@ async fn a_caller_sees_what_they_may_list() {
     assert_eq!(seen(viewer), (vec!["a1".to_owned()], vec!["fw-1".to_owned(), "fw-2".to_owned()]));
     let stranger = served.get_as("/state", "stranger").await.json();
     assert_eq!(seen(stranger), (none.clone(), none));
-    assert_eq!(served.get_as("/flags", "stranger").await.status, 200);
+    for path in ["/flags", "/metrics/snapshot", "/files/debug", "/logging/toggle"] {
+        assert_eq!(served.get_as(path, "stranger").await.status, 403, "{path}");
+        kubernetes.grant("viewer", &format!("get {path}"), "");
+        assert_eq!(served.get_as(path, "viewer").await.status, 200, "{path}");
+    }
+    let flags = async |name| served.get_as("/state", name).await.json().get("flags").is_some();
+    assert_eq!((flags("viewer").await, flags("stranger").await), (true, false));
 
     kubernetes.requests();
     assert_eq!(served.get_as("/tasks", "alice").await.json()["tasks"].as_array().unwrap().len(), 3);

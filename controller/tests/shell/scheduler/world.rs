@@ -56,6 +56,7 @@ impl World {
         let server = replica.server.clone();
         let http = master(&replica, Anonymous { loopback: true, everybody: false }).await;
         let (registry, schedulers, me) = (Arc::clone(&http.registry), http.schedulers.clone(), http.me.clone());
+        let operators = http.operators.clone();
         let (inbox, outlets) = runner::inbox();
         let (metrics, guard) = (Arc::new(Metrics::new()), Guard::without_end(EPOCH));
         let mut tasks = JoinSet::new();
@@ -78,6 +79,7 @@ impl World {
             metrics,
             outrun,
             schedulers,
+            operators,
         };
         let (on_recovered, recovered) = oneshot::channel();
         let config = MasterConfig {
