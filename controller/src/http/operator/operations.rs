@@ -175,7 +175,8 @@ fn actions(body: &OperationBody) -> Vec<Action> {
         OperationBody::Create(_) => vec![Action::CreateVolumes],
         OperationBody::Destroy(_) => vec![Action::DestroyVolumes],
         OperationBody::GrowVolume { .. } | OperationBody::ShrinkVolume { .. } => vec![Action::ResizeVolumes],
-        OperationBody::Launch(_) | OperationBody::Asked(_) => vec![Action::RunTasks],
+        // Only frameworks do these, and `read` makes none of them.
+        OperationBody::Launch(_) | OperationBody::Asked(_) | OperationBody::OfProvider { .. } => vec![Action::RunTasks],
     }
 }
 

@@ -2,4 +2,5 @@
 
 mod checks;
 mod life;
+mod operators;
 mod world;
