@@ -20,6 +20,7 @@ use proffer_controller::http::{About, Master, Subscribers, router};
 use proffer_controller::leader::{Guard, Identity};
 use proffer_controller::logging::Levels;
 use proffer_controller::metrics::Metrics;
+use proffer_controller::operators::Operators;
 use proffer_controller::registry::{Entry, Guarded, Kind, Registry, Watches};
 use proffer_controller::runner::inbox;
 use proffer_controller::schedulers::Schedulers;
@@ -189,6 +190,7 @@ fn cluster() -> anyhow::Result<Router> {
         about: Arc::new(About::new(Time(0), &Arguments::parse_from(["proffer-controller"]).run)),
         subscribers: Subscribers::default(),
         schedulers: Schedulers::default(),
+        operators: Operators::default(),
     };
     Ok(router(master).layer(MockConnectInfo(peer)))
 }
