@@ -12,6 +12,7 @@ mod node_loss;
 mod nodes;
 mod offers;
 mod operator;
+mod operator_changes;
 mod reservations;
 mod roles;
 mod scheduler;
@@ -80,6 +81,11 @@ pub const CASES: &[Case] = cases![
     maintenance::a_deactivated_node_keeps_its_tasks,
     maintenance::a_drained_node_is_emptied_and_used_again,
     maintenance::a_maintenance_asks_frameworks_first,
+    operator_changes::weights_and_quota_are_objects,
+    operator_changes::an_agent_is_drained_over_http,
+    operator_changes::a_machine_goes_down_and_up_over_http,
+    operator_changes::a_volume_is_made_and_destroyed_over_http,
+    operator_changes::an_agent_is_marked_gone_over_http,
     deletion::deleting_a_framework_ends_what_it_has,
     deletion::deleting_a_namespace_does_not_hang,
     mesos_go::msh_runs_commands,

@@ -81,12 +81,12 @@ pub(super) fn events_follow_a_task(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-fn get(tunnel: &Tunnel, path: &str) -> Result<Value> {
+pub(super) fn get(tunnel: &Tunnel, path: &str) -> Result<Value> {
     let text = forward::get(tunnel.port(), path)?;
     serde_json::from_str(&text).with_context(|| format!("GET {path} answered {text}"))
 }
 
-fn call(tunnel: &Tunnel, call: &Value) -> Result<String> {
+pub(super) fn call(tunnel: &Tunnel, call: &Value) -> Result<String> {
     let request = ureq::post(format!("http://127.0.0.1:{}/api/v1", tunnel.port()))
         .content_type("application/json")
         .config()

@@ -79,7 +79,7 @@ async fn quota_becomes_an_object_within_what_the_cluster_has() {
 
     // What was there before goes.
     assert_eq!(served.call(&quota("eng", &json!({}), &json!({"disk": {"value": 0}}), false)).await, ok());
-    assert_eq!(spec(), json!({"guarantees": {}, "limits": {"disk": "0"}, "force": false}));
+    assert_eq!(spec(), json!({"guarantees": {}, "limits": {"disk": "0Mi"}, "force": false}));
 
     let five = json!({"cpus": {"value": 5}});
     let too_much = "Invalid QuotaConfig: total quota guarantees 'cpus:5' exceed cluster capacity 'cpus:4; mem:8192' \
@@ -191,7 +191,7 @@ async fn an_agent_is_drained_reactivated_and_marked_gone_in_its_object() {
     assert_eq!(served.call(&gone).await, ok());
     assert_eq!(spec()["gone"], true);
     assert_eq!(served.call(&gone).await, ok(), "once more is as well");
-    assert_eq!(served.read("GET_AGENTS").await["agents"], Value::Null, "nothing tells of what is gone");
+    assert_eq!(served.read("GET_AGENTS").await["agents"], json!([]), "nothing tells of what is gone");
     let drain = served.call(&of_agent("DRAIN_AGENT", "a1", &none)).await;
     assert_eq!(drain, (409, "Agent is currently being marked gone".to_owned()));
 }
@@ -332,19 +332,20 @@ async fn who_may_not_is_refused_and_sees_nothing() {
         let headers = [("Content-Type", "application/json"), ("Authorization", &*format!("Bearer {name}"))];
         served.ask("POST", "/api/v1", &headers, call.to_string().as_bytes()).await
     };
-    let one = json!({"hostname": "node1"});
     let changes = [
         weights(&json!([{"role": "eng", "weight": 2}])),
         quota("eng", &json!({}), &json!({"cpus": {"value": 1}}), false),
         of_agent("DRAIN_AGENT", "a1", &json!({})),
         update(&schedule(&[(SOON, std::slice::from_ref(&json!({"hostname": "node2"})))])),
     ];
+    let reservations = json!([{"type": "DYNAMIC", "role": "eng", "principal": "ops"}]);
+    let cpus = json!({"name": "cpus", "type": "SCALAR", "scalar": {"value": 1}, "reservations": reservations});
     let others = [
         of_agent("DRAIN_AGENT", "a1", &json!({"mark_gone": true})),
         of_agent("MARK_AGENT_GONE", "a1", &json!({})),
         of_agent("MARK_AGENT_GONE", "nope", &json!({})),
         json!({"type": "START_MAINTENANCE", "start_maintenance": {"machines": [{"hostname": "node2"}]}}),
-        json!({"type": "CREATE_VOLUMES", "create_volumes": {"agent_id": {"value": "a1"}, "volumes": []}}),
+        of_agent("RESERVE_RESOURCES", "a1", &json!({"resources": [cpus]})),
     ];
     for change in &changes {
         assert_eq!(call("nobody", change).await.status, 403, "{change}");
@@ -356,7 +357,6 @@ async fn who_may_not_is_refused_and_sees_nothing() {
     for change in &others {
         assert_eq!(call("ops", change).await.status, 403, "{change}");
     }
-    drop(one);
     for (path, hidden) in [("/weights", "[]"), ("/quota", "{}"), ("/maintenance/schedule", "{}")] {
         assert_eq!(served.get_as(path, "nobody").await.text(), hidden);
         assert_ne!(served.get_as(path, "ops").await.text(), hidden);

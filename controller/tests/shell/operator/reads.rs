@@ -193,6 +193,9 @@ async fn a_caller_sees_what_they_may_list() {
         kubernetes.allow_list("viewer", "", plural);
     }
     kubernetes.allow_list("viewer", "", "agents");
+    for path in ["/flags", "/metrics/snapshot", "/files/debug", "/logging/toggle"] {
+        kubernetes.grant("viewer", &format!("get {path}"), "");
+    }
     assert_eq!(served.get("/state").await.status, 401);
     assert_eq!(served.get("/flags").await.status, 401);
     assert_eq!(served.get_as("/state", "unknown").await.status, 401);
@@ -212,7 +215,6 @@ async fn a_caller_sees_what_they_may_list() {
     assert_eq!(seen(stranger), (none.clone(), none));
     for path in ["/flags", "/metrics/snapshot", "/files/debug", "/logging/toggle"] {
         assert_eq!(served.get_as(path, "stranger").await.status, 403, "{path}");
-        kubernetes.grant("viewer", &format!("get {path}"), "");
         assert_eq!(served.get_as(path, "viewer").await.status, 200, "{path}");
     }
     let flags = async |name| served.get_as("/state", name).await.json().get("flags").is_some();
