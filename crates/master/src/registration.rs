@@ -92,6 +92,8 @@ impl Master {
         let ours = self.epoch().0;
         let why = format!("agent {agent} obeys the leader of epoch {}; this one's epoch is {ours}", epoch.0);
         self.disconnect(agent, session, why);
+        // It is there, whomever it obeys: a leader that has not noticed yet that it is none may not say otherwise.
+        self.timers.put_off(Timer::AgentLost(agent.clone()), self.now.after(self.config.unreachable_after()));
         self.push(Effect::Outrun { agent: agent.clone(), epoch });
     }
 

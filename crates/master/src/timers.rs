@@ -74,6 +74,13 @@ impl Timers {
         }
     }
 
+    /// Puts a deadline off, if there is one and it is before `at`.
+    pub(crate) fn put_off(&mut self, timer: Timer, at: Time) {
+        if self.deadlines.get(&timer).is_some_and(|before| *before < at) {
+            self.set(timer, at);
+        }
+    }
+
     /// Removes a deadline.
     pub(crate) fn clear(&mut self, timer: &Timer) {
         if let Some((timer, at)) = self.deadlines.remove_entry(timer) {

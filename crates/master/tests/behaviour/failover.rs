@@ -54,6 +54,20 @@ fn a_new_leader_goes_on_where_the_old_one_stopped() {
 }
 
 #[test]
+fn an_agent_that_obeys_a_later_leader_is_not_called_unreachable_at_once() {
+    let mut world = taking_over().recovered();
+    // It comes a second before it would be too late, and obeys another.
+    world.pass(secs(599));
+    let mut registration = world.registration("node1", vec![snapshot("running", TaskState::Running)]);
+    registration.epoch = Epoch(3);
+    world.event(Event::AgentRegistered(registration));
+    world.pass(secs(74));
+    assert_eq!(world.state("running").0, Some(TaskState::Running));
+    world.pass(secs(2));
+    assert_eq!(world.state("running").0, Some(TaskState::Unreachable));
+}
+
+#[test]
 fn what_ended_meanwhile_is_recorded_and_acknowledged() {
     let mut world = taking_over().recovered();
     world.connect("node1", vec![snapshot("running", TaskState::Failed), snapshot("staged", TaskState::Running)]);
