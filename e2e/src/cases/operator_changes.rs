@@ -8,7 +8,7 @@ use super::operator::{call, get};
 use super::roles::agents;
 use crate::forward::Tunnel;
 
-/// Weights and quota that are set over HTTP are AllocationRoles, and what is removed is gone from them.
+/// Weights and quota that are set over HTTP are `AllocationRoles`, and what is removed is gone from them.
 pub(super) fn weights_and_quota_are_objects(lab: &Lab) -> Result<()> {
     let tunnel = Tunnel::open(&lab.system(), "service/proffer")?;
     let role = "http-role";
