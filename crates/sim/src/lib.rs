@@ -57,10 +57,10 @@
 //! | I4 status delivery | an agent never takes back an end that it told; an end is acknowledged only when its object says it; nothing is unacknowledged at rest; the agent's own invariants. The times between repetitions have tests in `crates/agent` |
 //! | I5 monotone | no recorded end changes |
 //! | I6 honest | no leader calls a task unreachable or lost before its agent's time is over |
-//! | I7 conservation | the master's own invariants; from outside: what runs on a node and what is offered of it fits, each port once. Reservations and volumes do not exist yet |
+//! | I7 conservation | the master's own invariants; from outside: what runs on a node and what is offered of it fits, each port once. Reservations and volumes are not simulated |
 //! | I8 single writer | no status of an earlier epoch is stored; no agent obeys an epoch below one that it confirmed; no epoch has two leaders; nothing is offered of an agent that has not confirmed |
 //! | I9 offers | an offer that ended launches nothing; none outlives its time-out; none of an earlier leader is left at rest |
-//! | I10 removal guard | the master has no such limit yet |
+//! | I10 removal guard | not simulated: behaviour tests of the master |
 //! | I11 rest | Task objects stop changing. Offers go on: a silent scheduler is offered the same again and again |
 //! | I12 no leak | nothing runs without an object at rest, nothing is let go while it runs, no deletion hangs. Processes, cgroups, mounts: end-to-end tests |
 //! | I13 restart invisible | at rest the agent knows exactly the commands that run, each started once |
